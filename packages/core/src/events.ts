@@ -1,0 +1,145 @@
+/**
+ * What the engines report: one union, one listener, no logging.
+ *
+ * Events carry ids, names, numbers, codes and durations – never a payload, a header's value, a parameter or a key (a key can be a
+ * customer's number). They are emitted synchronously *between* steps, so the list of events is also the list of points at which
+ * the crash tests kill a process. Names are the operators' interface: adding one is a minor change, renaming one a major.
+ */
+
+/** Whose event it is: a subscription of a stream. */
+interface OfSubscription {
+  readonly stream: string;
+  readonly subscription: string;
+}
+
+/** Whose event it is: a consumer. */
+interface OfConsumer {
+  readonly consumer: string;
+}
+
+export type RelayEvent = OfSubscription &
+  (
+    | { readonly name: "relay.started" }
+    /** Another relay holds the lease; we look again every half second. */
+    | { readonly name: "relay.standby"; readonly state: "held" | "paused" | "stopped" }
+    | { readonly name: "relay.leaseAcquiring" }
+    /** `wasReleased` false: the lease of a holder that died or hangs was taken over. */
+    | { readonly name: "relay.leaseAcquired"; readonly epoch: bigint; readonly wasReleased: boolean; readonly lastId: bigint; readonly isSolo: boolean }
+    | { readonly name: "relay.leaseRenewed"; readonly epoch: bigint }
+    /** Our write under the epoch changed no row, or our own trust in the lease ran out. */
+    | { readonly name: "relay.leaseLost"; readonly epoch: bigint; readonly reason: "fenced" | "expired" }
+    | { readonly name: "relay.leaseReleasing"; readonly epoch: bigint }
+    | { readonly name: "relay.leaseReleased"; readonly epoch: bigint }
+    /** The holder runs with another transport, filter or policy than ours. */
+    | { readonly name: "relay.configDiffers"; readonly ours: string; readonly theirs: string }
+    /** The database is not the one the cursor was saved in: restored, failed over, or another server. */
+    | { readonly name: "relay.lineageChanged"; readonly wentBack: boolean }
+    | { readonly name: "relay.batchReading" }
+    | { readonly name: "relay.batchRead"; readonly rows: number; readonly fromHoles: number; readonly durationMs: number }
+    | { readonly name: "relay.batchApplied"; readonly lastId: bigint; readonly holeRanges: number; readonly unconfirmed: number }
+    | { readonly name: "relay.lookingUp"; readonly messages: number }
+    | { readonly name: "relay.lookedUp"; readonly finished: number; readonly held: number }
+    | { readonly name: "relay.publishing"; readonly messages: number; readonly bytes: number }
+    /** `delaysMs`: for each confirmed message the time from its append to now, by the database's clock. */
+    | {
+        readonly name: "relay.published";
+        readonly confirmed: number;
+        readonly rejected: number;
+        readonly retry: number;
+        readonly unknown: number;
+        readonly durationMs: number;
+        readonly delaysMs: readonly number[];
+      }
+    /** The transport threw, or answered another number of outcomes than it was given messages. */
+    | { readonly name: "relay.transportBroken"; readonly code: string }
+    | {
+        readonly name: "relay.retrying";
+        readonly messageId: string;
+        readonly topic: string;
+        readonly attempt: number;
+        readonly afterMs: number;
+        readonly scope: "message" | "topic" | "transport";
+        readonly reason: string;
+        readonly mayBeStored: boolean;
+      }
+    | { readonly name: "relay.parked"; readonly messages: number; readonly topics: readonly string[] }
+    | { readonly name: "relay.parkedReading"; readonly messages: number }
+    /** Ten rejections in a row with one code: the topic is slowed down instead of filling the dead letters. */
+    | { readonly name: "relay.topicBraked"; readonly topic: string; readonly reason: string }
+    | { readonly name: "relay.topicReleased"; readonly topic: string }
+    | { readonly name: "relay.cursorSaving"; readonly lastId: bigint; readonly ranges: number }
+    | { readonly name: "relay.cursorSaved"; readonly lastId: bigint; readonly ranges: number; readonly durationMs: number }
+    | { readonly name: "relay.deadLettering"; readonly messageId: string; readonly sequence: bigint; readonly reason: string }
+    | { readonly name: "relay.deadLettered"; readonly messageId: string; readonly sequence: bigint; readonly reason: string }
+    | { readonly name: "relay.holding"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.held"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.releasedReading" }
+    | { readonly name: "relay.releasedFound"; readonly messages: number }
+    | { readonly name: "relay.releasedPublished"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.releasedFinished"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.soloPublishing"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.soloDeathCounted"; readonly sequence: bigint; readonly deaths: number }
+    | { readonly name: "relay.holesLooking"; readonly ranges: number }
+    | { readonly name: "relay.holesProved"; readonly ranges: number }
+    | { readonly name: "relay.holesForgotten"; readonly ranges: number }
+    /** Too many ranges are open: nothing new is read until some end. */
+    | { readonly name: "relay.rangesFull"; readonly ranges: number; readonly topics: readonly string[] }
+    /** All memory is dropped and everything starts again from the saved cursor (rule R1). */
+    | { readonly name: "relay.restarting"; readonly code: string; readonly afterMs: number }
+    | { readonly name: "relay.draining" }
+    | { readonly name: "relay.stopped" }
+  );
+
+export type InboxEvent = OfConsumer &
+  (
+    | { readonly name: "inbox.started" }
+    | { readonly name: "inbox.received"; readonly messages: number }
+    | { readonly name: "inbox.attemptStarting"; readonly messageId: string }
+    | { readonly name: "inbox.attemptStarted"; readonly messageId: string; readonly attempt: number }
+    | { readonly name: "inbox.unitBegun"; readonly messageId: string }
+    | { readonly name: "inbox.deduped"; readonly messageId: string; readonly isNew: boolean }
+    | { readonly name: "inbox.handling"; readonly messageId: string; readonly type: string }
+    | { readonly name: "inbox.handled"; readonly messageId: string; readonly durationMs: number }
+    | { readonly name: "inbox.committing"; readonly messageId: string }
+    | { readonly name: "inbox.committed"; readonly messageId: string }
+    | { readonly name: "inbox.outcomeUnknown"; readonly messageId: string }
+    | { readonly name: "inbox.duplicate"; readonly messageId: string }
+    | { readonly name: "inbox.retrying"; readonly messageId: string; readonly attempt: number; readonly afterMs: number; readonly code: string }
+    | { readonly name: "inbox.deadLettering"; readonly messageId: string; readonly reason: string }
+    | { readonly name: "inbox.deadLettered"; readonly messageId: string; readonly reason: string }
+    | { readonly name: "inbox.ignored"; readonly messageId: string; readonly type: string }
+    | { readonly name: "inbox.redriving"; readonly messageId: string }
+    | { readonly name: "inbox.redriven"; readonly messageId: string }
+    | { readonly name: "inbox.settling"; readonly messages: number }
+    | { readonly name: "inbox.retentionRemoved"; readonly rows: number }
+    | { readonly name: "inbox.sourceFailed"; readonly code: string; readonly afterMs: number }
+    | { readonly name: "inbox.draining" }
+    | { readonly name: "inbox.stopped" }
+  );
+
+export type SqlEvent =
+  /** A connection of ours was destroyed: its deadline passed, or the server or network ended it. */
+  | { readonly name: "sql.connectionLost"; readonly code: string }
+  /** A whole unit of work is run again after a serialization failure or deadlock. */
+  | { readonly name: "sql.unitRepeated"; readonly sqlState: string; readonly attempt: number };
+
+export type HttpEvent =
+  | { readonly name: "http.refused"; readonly status: number; readonly reason: string }
+  | { readonly name: "http.destinationGone"; readonly topic: string }
+  | { readonly name: "http.breakerOpened"; readonly topic: string }
+  | { readonly name: "http.breakerClosed"; readonly topic: string };
+
+export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent;
+
+/** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
+export type OnEvent = (event: WaybillEvent) => void;
+
+/** Reports an event. A listener's throw or rejection ends here: it cannot break the loop it listens to. */
+export function emit(onEvent: OnEvent | undefined, event: WaybillEvent): void {
+  try {
+    const returned: unknown = onEvent?.(event);
+    if (returned instanceof Promise) returned.catch(() => undefined);
+  } catch {
+    // The listener's fault, and nobody to tell: reporting is what failed.
+  }
+}

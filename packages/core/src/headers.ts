@@ -1,0 +1,93 @@
+import { waybillError, type WaybillError } from "./errors.ts";
+import { limits } from "./limits.ts";
+import { hasControlCharacter, isWellFormed, utf8Bytes } from "./text.ts";
+
+/**
+ * Headers travel beside the payload through every broker, so their grammar is the narrowest of all of them.
+ * Names: lower case, digits and hyphens, at most 64 characters. Values: any text without control characters.
+ */
+const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+/** These belong to the transports, to signatures and to CloudEvents. */
+const reservedPrefixes = ["waybill-", "webhook-", "ce-"];
+
+/** Hop-by-hop names (RFC 9110 §7.6.1), and names that address or authenticate the HTTP request itself. */
+const reservedNames: ReadonlySet<string> = new Set([
+  "authorization",
+  "connection",
+  "content-length",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Where `append` keeps the catalogue's source; the one `ce-` header that is stored. */
+export const sourceHeader = "ce-source";
+
+function headersInvalid(header: string, rule: string): WaybillError<"WAYBILL_HEADERS_INVALID"> {
+  return waybillError("WAYBILL_HEADERS_INVALID", `Header ${JSON.stringify(header.slice(0, 80))} cannot be sent: ${rule}.`, {
+    header: header.slice(0, 80),
+    rule,
+  });
+}
+
+/** The bytes of one header as an HTTP line: the form with the largest overhead of all transports. */
+function headerBytes(name: string, value: string): number {
+  return name.length + 2 + utf8Bytes(percentEncode(value)) + 2;
+}
+
+/**
+ * Checks headers that a caller gave and returns them as a map.
+ *
+ * @throws WAYBILL_HEADERS_INVALID names the header and the rule, never the value.
+ */
+export function validateHeaders(headers: Readonly<Record<string, string>> | ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const entries = headers instanceof Map ? [...headers] : Object.entries(headers as Readonly<Record<string, string>>);
+  if (entries.length > limits.headersMax) throw headersInvalid("*", `at most ${limits.headersMax} headers are sent, ${entries.length} were given`);
+  const checked = new Map<string, string>();
+  let bytes = 0;
+  for (const [name, value] of entries as [string, unknown][]) {
+    if (!namePattern.test(name)) throw headersInvalid(name, "a name is 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
+    if (reservedNames.has(name) || reservedPrefixes.some((prefix) => name.startsWith(prefix))) throw headersInvalid(name, "the name is reserved");
+    if (typeof value !== "string") throw headersInvalid(name, "a value is a string");
+    if (!isWellFormed(value)) throw headersInvalid(name, "the value holds a lone surrogate");
+    if (hasControlCharacter(value)) throw headersInvalid(name, "the value holds a control character");
+    bytes += headerBytes(name, value);
+    checked.set(name, value);
+  }
+  if (bytes > limits.headerBytesMax) throw headersInvalid("*", `all headers together take ${bytes} bytes, at most ${limits.headerBytesMax} are sent`);
+  return checked;
+}
+
+const percentEncoded = /[^\x21\x23\x24\x26-\x7e]/gu;
+
+/**
+ * Percent-encodes a value as the HTTP binding of CloudEvents does (v1.0.2, §3.1.3.2): everything outside printable ASCII, and
+ * space, double quote and percent. The argument must be well formed.
+ */
+export function percentEncode(value: string): string {
+  return value.replace(percentEncoded, (character) =>
+    [...Buffer.from(character, "utf8")].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+  );
+}
+
+/** Undoes `percentEncode`; null if what was encoded is no UTF-8. A stray `%` is kept as it is, as the binding asks. */
+export function percentDecode(value: string): string | null {
+  if (!value.includes("%")) return value;
+  try {
+    const bytes = value.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    // Everything is Latin-1 now: plain characters were ASCII, encoded ones are single bytes.
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(bytes, "latin1"));
+  } catch {
+    return null;
+  }
+}

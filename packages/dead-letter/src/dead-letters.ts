@@ -1,0 +1,110 @@
+/**
+ * The table of messages that were given up, or wait behind one that was: a copy of each, with its place, its reason and its state.
+ * Relay and inbox write it, operators decide about it. It is the second half of "nothing is dropped silently".
+ *
+ *                  ┌────────── redrive ──────────┐            refused again
+ *     given up ──▶ dead ──▶ discarded         released ──▶ done
+ *                            ▲                   ▲
+ *     waits behind it ──▶ held ──────────────────┘ set by the reader, when nothing dead is before it
+ *
+ * A row's place is its sequence; its lane is (topic, key). A held row has no reason, and keeps its place also once it is released.
+ * The operator's commands do two things only: dead → released, and dead or held → discarded, each comparing the old state and
+ * leaving a row in `waybill_audit`. Everything else is done by the reader that holds the lease, in units that it fences.
+ */
+import type { Identifier, OwnedTx, Statements } from "@waybill/sql";
+
+/** Who gave the message up. */
+export type DeadLetterOrigin = "relay" | "inbox";
+
+export type DeadLetterState = "dead" | "held" | "released" | "done" | "discarded";
+
+/** Who reads: a subscription of a stream (`default/default`), or a consumer. */
+export interface Reader {
+  readonly origin: DeadLetterOrigin;
+  readonly name: string;
+}
+
+/** Messages of one lane keep their order. A message without key is a lane of its own and is never asked for by lane. */
+export interface Lane {
+  readonly topic: string;
+  readonly key: string;
+}
+
+/** The copy that is kept: the bytes that were stored or received. */
+export interface DeadLetterMessage {
+  /** Position in its ledger; 0 for a message of a foreign producer that has none. */
+  readonly sequence: bigint;
+  readonly messageId: string;
+  readonly type: string;
+  readonly topic: string;
+  readonly key: string | null;
+  /** JSON text of an object of strings, as stored. */
+  readonly headers: string | null;
+  readonly payload: string | Uint8Array | null;
+  readonly createdAtMs: number | null;
+}
+
+/** `reason` null: held. */
+export interface NewDeadLetter extends DeadLetterMessage {
+  readonly reason: string | null;
+  readonly attempts: number;
+  /** True if one of the attempts ended `unknown`: the receiver may have it. */
+  readonly mayBeStored: boolean;
+}
+
+export interface DeadLetter extends NewDeadLetter {
+  readonly origin: DeadLetterOrigin;
+  readonly reader: string;
+  readonly state: DeadLetterState;
+  readonly givenUpAtMs: number;
+}
+
+/** What a look-up found about messages and lanes that were just read. */
+export interface LookUp {
+  /** Sequences that have a row in any state: finished for the ledger, never published from it. */
+  readonly finished: readonly bigint[];
+  /** Lanes that have an open row: dead, held or released. */
+  readonly openLanes: readonly Lane[];
+}
+
+/** What an acquire wants to know once. */
+export interface DeadLetterSummary {
+  readonly hasOpenRows: boolean;
+  /** null: no row at all. */
+  readonly highestSequence: bigint | null;
+}
+
+/** The statements of the table, for the engines. `tx` is a unit that the caller has fenced. */
+export interface DeadLetters {
+  readonly table: Identifier;
+  /** Inserts copies, state `dead` with a reason and `held` without. A row that is already there is left as it is. */
+  insert(tx: OwnedTx, reader: Reader, letters: readonly NewDeadLetter[]): Promise<void>;
+  summary(statements: Statements, reader: Reader): Promise<DeadLetterSummary>;
+  /** One index probe for all: `sequences` in any state, `lanes` with open rows. Either list may be empty. */
+  lookUp(statements: Statements, reader: Reader, sequences: readonly bigint[], lanes: readonly Lane[]): Promise<LookUp>;
+  /**
+   * Lanes in which the reader has something to do, at most `lanesMax`: a released row with nothing dead before it, or a held one
+   * with nothing dead before it. Messages without key count each for itself: `key` null, `sequence` its own.
+   */
+  findReleased(statements: Statements, reader: Reader, lanesMax: number): Promise<readonly ReleasedLane[]>;
+  /**
+   * Takes the open rows of a lane by sequence, up to the first dead one and at most `rowsMax`, and sets the held ones among them to
+   * `released`: from here on a discard is refused, for they may be on the wire.
+   */
+  takeReleased(tx: OwnedTx, reader: Reader, lane: ReleasedLane, rowsMax: number): Promise<readonly DeadLetter[]>;
+  /** released → done, after its confirm. Answers whether the row was still released. */
+  finish(tx: OwnedTx, reader: Reader, letter: DeadLetter): Promise<boolean>;
+  /** released → dead, refused once more; later released rows of its lane that were held go back to `held`. Answers as `finish`. */
+  refuse(tx: OwnedTx, reader: Reader, letter: DeadLetter, refusal: { readonly reason: string; readonly attempts: number; readonly mayBeStored: boolean }): Promise<boolean>;
+  /** Number of rows by open state, each counted up to `countMax` at most. */
+  counts(statements: Statements, reader: Reader, countMax: number): Promise<Readonly<Record<"dead" | "held" | "released", number>>>;
+  /** Removes decided rows (done, discarded) older than `olderThanMs`, at most `rowsMax`. Answers how many. */
+  removeDecided(statements: Statements, reader: Reader, olderThanMs: number, rowsMax: number): Promise<number>;
+}
+
+/** `key` null: the single message with this sequence; otherwise the whole lane, `sequence` that of its first open row. */
+export interface ReleasedLane {
+  readonly topic: string;
+  readonly key: string | null;
+  readonly sequence: bigint;
+}

@@ -1,0 +1,92 @@
+/**
+ * What a relay may ask of a ledger: an append-only table whose rows are never updated, claimed or deleted one by one.
+ *
+ * Ids are handed out before commit, so an id below one that was read may show up later, or never. Such ids are *holes*: they are
+ * read again with every read until their row appears, or until they are proved dead. The reader's cursor – last id and holes – is
+ * the reader's own; a ledger keeps no state about who has read it.
+ */
+import type { Connection } from "@waybill/sql";
+
+/** Ids from `low` to `high`, both included. Lists of ranges are ascending and disjoint. */
+export interface IdRange {
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+/** A row as it was read; nothing in it is parsed but its id and time. */
+export interface LedgerRow {
+  readonly id: bigint;
+  readonly messageId: string;
+  readonly type: string;
+  readonly topic: string;
+  readonly key: string | null;
+  /** The stored JSON text, not parsed: a row written by hand may hold anything. */
+  readonly headers: string | null;
+  /** Text is the text that was stored, in UTF-8 when it is sent; null: a tombstone, or left behind (see `leftBytes`). */
+  readonly payload: string | Uint8Array | null;
+  /**
+   * Not null: the payload is larger than `payloadBytesInlineMax` and was left in the database, so that a batch has a bound in bytes.
+   * It takes this many bytes; `readIds` brings it. The row is known to be visible, so a statement of its own is safe.
+   */
+  readonly leftBytes: number | null;
+  readonly createdAtMs: number;
+}
+
+/** Payloads above this stay in the database until their turn: 5 000 rows of a batch are then at most 80 MB. */
+export const payloadBytesInlineMax = 16_384;
+
+export interface ReadRequest {
+  /** Highest id read so far. */
+  readonly lastId: bigint;
+  /** Ids at or below `lastId` that were skipped. */
+  readonly holes: readonly IdRange[];
+  readonly rowsMax: number;
+  readonly deadlineMs: number;
+}
+
+/** The first rows, ascending by id, of everything that was not read yet. */
+export interface LedgerBatch {
+  readonly rows: readonly LedgerRow[];
+  /** True if `rowsMax` ended the search among the holes: what lies beyond says nothing about them. */
+  readonly areHolesCut: boolean;
+}
+
+/** What must be true of the database before a relay trusts its memory of it. */
+export interface LedgerFacts {
+  /** In recovery, or read-only. */
+  readonly isReadOnly: boolean;
+  /** Highest id handed out so far. A cursor beyond it means that ids went back. */
+  readonly highestId: bigint;
+  /** What is wrong with how ids are handed out or text is stored; null if nothing is. */
+  readonly unsafe: string | null;
+  /** Server and timeline: changes on failover and restore. */
+  readonly serverIdentity: string;
+  /** The random id given to the ledger when it was made. */
+  readonly ledgerIdentity: string;
+  /** The database's clock, milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+export interface Ledger {
+  /**
+   * Reads holes and what lies beyond `lastId` with ONE statement: with two, a row that commits in between is seen while an earlier
+   * one of its key is not, and they are published the wrong way round.
+   */
+  read(connection: Connection, request: ReadRequest): Promise<LedgerBatch>;
+  /** Reads rows that are known to be visible again, payloads whole, ascending. Rows that retention removed are missing. */
+  readIds(connection: Connection, ids: readonly bigint[], options: { readonly deadlineMs: number }): Promise<readonly LedgerRow[]>;
+  facts(connection: Connection, options: { readonly deadlineMs: number }): Promise<LedgerFacts>;
+  /** Begins to prove holes dead. Its state is memory of one acquired lease; throw it away with the rest of it. */
+  beginHoleProof(): HoleProof;
+}
+
+export interface HoleProof {
+  /**
+   * Looks once at who could still fill `holes` and answers those that are proved dead. They may be forgotten only after a read that
+   * was *sent* after this answer, and whose holes were not cut, has been applied: a commit becomes visible before its locks go,
+   * so whatever the proof missed is in that read.
+   *
+   * @throws WAYBILL_LEDGER_UNSAFE if the server is read-only: nothing can be proved on a standby
+   */
+  look(connection: Connection, holes: readonly IdRange[], options: { readonly deadlineMs: number }): Promise<readonly IdRange[]>;
+}

@@ -1,0 +1,74 @@
+/**
+ * Connections that we own, as the engines see them. What `Tx` borrows is the application's; what is here we open, watch and close.
+ *
+ * Every call has a deadline. When it passes, or when anything but a plain SQL error happens, the connection is destroyed and never
+ * used again: a driver that timed out may still hold a half-read answer.
+ */
+import type { Outcome } from "./outcome.ts";
+import type { Dialect, Row, SqlValue, Tx } from "./tx.ts";
+
+/** On connections of our own arrays are allowed, too: 64-bit numbers in them as text. */
+export type OwnedValue = SqlValue | boolean | readonly string[];
+
+export interface StatementOptions {
+  /** Milliseconds until we give up and destroy the connection. Default: the database's `statementDeadlineMs`. */
+  readonly deadlineMs?: number;
+  /** Prepares the statement under this name, where the connection is not pooled by somebody in between. */
+  readonly name?: string;
+}
+
+/** A row as text columns in the statement's order, nothing parsed: the cheapest form there is. */
+export type TextRow = readonly (string | null)[];
+
+/** Statements of our own outside a transaction: each is a transaction of itself. */
+export interface Statements {
+  /** @throws WAYBILL_DATABASE, WAYBILL_DEADLINE */
+  query(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<readonly Row[]>;
+  /** As `query`, with rows as the text that came over the wire. */
+  queryText(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<readonly TextRow[]>;
+}
+
+/** `Tx` over a connection of our own, where arrays are allowed as values. */
+export interface OwnedTx extends Tx {
+  query(sql: string, values: readonly OwnedValue[]): Promise<readonly Row[]>;
+}
+
+export interface UnitOptions {
+  /** For errors and events: what the unit does, e.g. `dead letter`. */
+  readonly operation: string;
+  /** Milliseconds for the whole unit, all repetitions included. Default 15 000. */
+  readonly deadlineMs?: number;
+  /** How often the whole unit is run again after a serialization failure or deadlock. Default 5. */
+  readonly repetitionsMax?: number;
+}
+
+/** Runs units of work. */
+export interface Units {
+  /**
+   * BEGIN, `work`, COMMIT. An error inside poisons the unit: further statements throw WAYBILL_UNIT_POISONED and ROLLBACK follows, even
+   * if `work` swallowed the error. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) run the whole of `work` again with
+   * backoff. COMMIT's own answer is checked: PostgreSQL answers ROLLBACK to the COMMIT of an aborted transaction.
+   *
+   * Does not throw for the database's sake: the outcome tells. Rejects only if no connection was to be had (nothing was done).
+   */
+  unitOfWork<T>(work: (tx: OwnedTx) => Promise<T>, options: UnitOptions): Promise<Outcome<T>>;
+}
+
+/** One connection for one purpose. Used by one caller at a time; calls made side by side run one after the other. */
+export interface Connection extends Statements, Units {
+  /** True if a pooler stands in between (PgBouncer in transaction mode): no SET, no named statement, no LISTEN there. */
+  readonly isPooled: boolean;
+  /** Aborts when the connection is lost or closed. */
+  readonly lost: AbortSignal;
+  /** Closes the connection politely, within a second; then by force. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** The database: a small pool for short work, and dedicated connections. */
+export interface Database extends Statements, Units {
+  readonly dialect: Dialect;
+  /** Opens a connection of its own, outside the pool, and tells the server what we are (application name). */
+  connect(options: { readonly purpose: string; readonly deadlineMs?: number }): Promise<Connection>;
+  /** Ends what is idle, waits for what is in use until the deadline, destroys the rest. Never rejects. */
+  close(options?: { readonly deadlineMs?: number }): Promise<void>;
+}
