@@ -1,1 +1,14 @@
-export {};
+// Messages given up or held, as the engines see them
+export type {
+  DeadLetter,
+  DeadLetterMessage,
+  DeadLetterOrigin,
+  DeadLetters,
+  DeadLetterState,
+  DeadLetterSummary,
+  Lane,
+  LookUp,
+  NewDeadLetter,
+  Reader,
+  ReleasedLane,
+} from "./dead-letters.ts";
