@@ -1,0 +1,94 @@
+import type { Findings } from "./findings.ts";
+import type { History } from "./history.ts";
+import { laneOf } from "./lane.ts";
+import type { Message, Messages } from "./messages.ts";
+import type { Reader, Readers } from "./readers.ts";
+import type { TraceStep } from "./verdict.ts";
+
+/**
+ * OK: within a topic and key
+ *
+ *     the writers' order  ─append─▶  ledger order  ─publish─▶  first receptions  ─handle─▶  first effects
+ *
+ * each list is in the order of the one before. A message that comes after a later one is out of order, once per list; what comes
+ * again is not looked at. A message that was discarded takes no part; under `skip` neither does one that was ever given up.
+ */
+export function judgeOrder(history: History, messages: Messages, readers: Readers, findings: Findings): void {
+  judgeAppends(history, messages, findings);
+
+  const left = new Set<string>();
+  for (const reader of readers.subscriptions.values()) {
+    judgeFirsts(reader, messages, outsideOrder(reader), findings, { source: "received", what: "it was first received" });
+    for (const id of outsideOrder(reader)) left.add(id);
+  }
+  for (const reader of readers.consumers.values()) {
+    const outside = new Set([...left, ...outsideOrder(reader)]);
+    judgeFirsts(reader, messages, outside, findings, { source: "effects", what: "its first effect is there" });
+  }
+}
+
+const outsideOrder = (reader: Reader): ReadonlySet<string> => (reader.keyPolicy === "skip" ? reader.givenUp : reader.discarded);
+
+interface Sign {
+  readonly source: "received" | "effects";
+  readonly what: string;
+}
+
+function judgeFirsts(reader: Reader, messages: Messages, outside: ReadonlySet<string>, findings: Findings, sign: Sign): void {
+  const latest = new Map<string, { message: Message; sequence: bigint; position: number }>();
+  for (const [id, position] of reader.firstAt) {
+    const message = messages.byId.get(id);
+    const sequence = message?.row?.sequence;
+    if (message === undefined || sequence === undefined || outside.has(id)) continue;
+    const lane = laneOf(message.topic, message.key);
+    if (lane === undefined) continue;
+    const before = latest.get(lane);
+    if (before === undefined || before.sequence < sequence) {
+      latest.set(lane, { message, sequence, position });
+      continue;
+    }
+    findings.violate("OK", "outOfOrder", {
+      what: `${sign.what} after that of sequence ${before.sequence}, a later message of its key`,
+      messageId: id,
+      sequence,
+      reader: reader.name,
+      trace: () => [
+        ...rowOf(message),
+        ...rowOf(before.message),
+        { source: sign.source, position: before.position, messageId: before.message.id, what: sign.what },
+        { source: sign.source, position, messageId: id, what: sign.what },
+      ],
+    });
+  }
+}
+
+/** Ledger order against the order the writers' locks gave, for messages whose intent tells it. */
+function judgeAppends(history: History, messages: Messages, findings: Findings): void {
+  const latest = new Map<string, { message: Message; order: number }>();
+  for (const row of inSequence(history.ledger)) {
+    const message = messages.byId.get(row.messageId);
+    const order = message?.intent?.order;
+    if (message === undefined || order === undefined || message.row !== row || message.fate === "rolledBack") continue;
+    const lane = laneOf(message.topic, message.key);
+    if (lane === undefined) continue;
+    const before = latest.get(lane);
+    if (before === undefined || before.order < order) {
+      latest.set(lane, { message, order });
+      continue;
+    }
+    findings.violate("OK", "outOfOrder", {
+      what: `appended after order ${before.order} of its key, and is order ${order}`,
+      messageId: message.id,
+      sequence: row.sequence,
+      trace: () => [...before.message.origin(), ...message.origin()],
+    });
+  }
+}
+
+/** Readers deliver rows in id order; only what does not is sorted, so that judging stays linear. */
+function inSequence<Row extends { readonly sequence: bigint }>(rows: readonly Row[]): readonly Row[] {
+  const isSorted = rows.every((row, position) => position === 0 || (rows[position - 1]?.sequence ?? row.sequence) <= row.sequence);
+  return isSorted ? rows : [...rows].sort((a, b) => (a.sequence < b.sequence ? -1 : a.sequence > b.sequence ? 1 : 0));
+}
+
+const rowOf = (message: Message): TraceStep[] => message.origin().filter((step) => step.source === "ledger");
