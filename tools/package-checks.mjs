@@ -154,5 +154,6 @@ for (const name of packages) await checkPackage(name);
 report("knip", await tool("knip/bin/knip.js", ["--no-progress", "--no-config-hints"]));
 await checkDeclarations();
 checkPublicNames();
+rmSync(scratch, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
