@@ -19,7 +19,7 @@ export type { Secret } from "./secret.ts";
 
 // Ports
 export { behindItsKey } from "./transport.ts";
-export type { FailureScope, PublishOutcome, Transport } from "./transport.ts";
+export type { FailureScope, PublishOptions, PublishOutcome, Transport } from "./transport.ts";
 export type { Delivery, HandleDeliveries, Settlement, Source } from "./source.ts";
 export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
 export { systemClock, wait, withDeadline } from "./clock.ts";

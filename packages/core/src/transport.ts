@@ -21,6 +21,15 @@ export type PublishOutcome =
 /** The reason of a `retry` for a message whose predecessor of the same key was not confirmed. Uses up no attempt. */
 export const behindItsKey = "behindItsKey";
 
+export interface PublishOptions {
+  readonly deadlineMs: number;
+  /**
+   * Asked synchronously before every write to the receiver, where it is given: false means that the caller's lease ran out. Then
+   * nothing more is written, and what was not written answers `retry`, scope `transport`, reason `leaseLost`.
+   */
+  readonly mayWrite?: () => boolean;
+}
+
 /**
  * Where messages go out. Two methods; the contract is `transportContract` in `@waybill/testing`, which every implementation runs.
  *
@@ -34,7 +43,7 @@ export interface Transport {
    * monotonic clock. Never throws for a message's sake: a throw tells the relay that the transport itself is broken.
    * Buffers nothing between calls. What is unsettled at the deadline is `unknown` and its connection is destroyed.
    */
-  publish(batch: readonly OutgoingMessage[], options: { readonly deadlineMs: number }): Promise<readonly PublishOutcome[]>;
+  publish(batch: readonly OutgoingMessage[], options: PublishOptions): Promise<readonly PublishOutcome[]>;
   /** Takes nothing new, waits for what is in flight until the deadline, destroys, resolves. A second close resolves with the first. */
   close(options: { readonly deadlineMs: number }): Promise<void>;
 }

@@ -64,7 +64,12 @@ export interface LookUp {
   /** Sequences that have a row in any state: finished for the ledger, never published from it. */
   readonly finished: readonly bigint[];
   /** Lanes that have an open row: dead, held or released. */
-  readonly openLanes: readonly Lane[];
+  readonly openLanes: readonly OpenLane[];
+}
+
+/** `hasHeld`: one of its open rows has no reason, so that newer messages wait behind it whatever the key policy has become. */
+export interface OpenLane extends Lane {
+  readonly hasHeld: boolean;
 }
 
 /** What an acquire wants to know once. */

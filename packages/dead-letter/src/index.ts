@@ -9,6 +9,7 @@ export type {
   Lane,
   LookUp,
   NewDeadLetter,
+  OpenLane,
   Reader,
   ReleasedLane,
 } from "./dead-letters.ts";

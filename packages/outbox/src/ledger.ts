@@ -41,6 +41,8 @@ export interface ReadRequest {
   /** Ids at or below `lastId` that were skipped. */
   readonly holes: readonly IdRange[];
   readonly rowsMax: number;
+  /** True: nothing beyond `lastId` is read. For a reader that has no room for new ids but still waits for holes. */
+  readonly areHolesOnly: boolean;
   readonly deadlineMs: number;
 }
 
