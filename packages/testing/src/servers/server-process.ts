@@ -1,0 +1,95 @@
+/**
+ * A child process that is a server: watched, heard, and not left behind.
+ *
+ * It gets a session of its own, so that Ctrl-C in a terminal reaches us alone and we decide when it stops. It dies with us all the
+ * same: by the kernel's parent-death signal where `setpriv` can ask for it (even if we are killed with -9), else when we exit.
+ */
+import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
+import type { Socket } from "node:net";
+import { runCommand } from "./run-command.ts";
+
+export interface ServerProcess {
+  readonly pid: number;
+  /** The end of what it wrote to stderr, for error messages. */
+  output(): string;
+  hasExited(): boolean;
+  /** Resolves when it is gone; never rejects. */
+  readonly exited: Promise<void>;
+  /** Resolves true when it is gone, false when `deadlineMs` passed first. */
+  exitsWithin(deadlineMs: number): Promise<boolean>;
+}
+
+export interface ServerProcessOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Removed when this process exits without having stopped the server. */
+  readonly folder: string;
+}
+
+const outputMax = 8_192;
+
+/** Starts a server process. Rejects only if the program cannot be executed at all. */
+export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
+  const { command, args, folder, ...spawnOptions } = options;
+  const canDieWithParent = await hasDeathSignal();
+  const [program, programArgs] = canDieWithParent ? ["setpriv", ["--pdeathsig", "KILL", command, ...args]] : [command, args];
+  const child = spawn(program, programArgs, {
+    ...spawnOptions,
+    detached: canDieWithParent,
+    stdio: ["ignore", "ignore", "pipe"],
+    windowsHide: true,
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  child.on("error", () => undefined); // a signal that could not be sent; whoever sends one watches `exited`
+  let output = "";
+  let isOver = false;
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output = (output + text).slice(-outputMax);
+  });
+  // Neither the process nor its pipe keeps us alive: a program that forgets to stop a server still ends, and takes it along.
+  child.unref();
+  (child.stderr as Socket).unref();
+  const atExit = (): void => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+  process.once("exit", atExit);
+  const exited = new Promise<void>((resolve) => {
+    child.once("exit", () => {
+      isOver = true;
+      process.removeListener("exit", atExit);
+      resolve();
+    });
+  });
+  return {
+    pid: child.pid as number,
+    output: () => output.trim(),
+    hasExited: () => isOver,
+    exited,
+    async exitsWithin(deadlineMs) {
+      let deadline: NodeJS.Timeout | undefined;
+      // The timer also keeps us alive while we wait for a process that does not.
+      const late = new Promise<false>((resolve) => {
+        deadline = setTimeout(() => resolve(false), deadlineMs);
+      });
+      const isGone = await Promise.race([exited.then(() => true), late]);
+      clearTimeout(deadline);
+      return isGone;
+    },
+  };
+}
+
+/** Whether `setpriv` (util-linux, not BusyBox) is here: it asks the kernel to kill a process when its parent dies. */
+async function hasDeathSignal(): Promise<boolean> {
+  if (process.platform !== "linux") return false;
+  const answer = await runCommand("setpriv", ["--pdeathsig", "KILL", "true"], { deadlineMs: 5_000 });
+  return answer.code === 0;
+}
