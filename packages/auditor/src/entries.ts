@@ -52,6 +52,7 @@ export const deadLetterFrom = (fields: Fields, where: string): DeadLetter => ({
 
 export const consumerFrom = (fields: Fields, where: string): Consumer => ({
   consumer: textAt(fields, "consumer", where),
+  ...optional(fields, "subscription", where, textAt),
   ...optional(fields, "topics", where, textsAt),
   ...optional(fields, "keyPolicy", where, keyPolicyAt),
 });

@@ -117,6 +117,8 @@ export interface DeadLetter {
 /** An inbox by the name under which it dedupes. */
 export interface Consumer {
   readonly consumer: string;
+  /** The subscription it is fed by: what that one gave up never came here. Default: any of them may be the one. */
+  readonly subscription?: string;
   /** Topics of which each message must have its effect. Default: all. */
   readonly topics?: readonly string[];
   /** Default `hold`. */

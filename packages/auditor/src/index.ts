@@ -22,6 +22,8 @@ export type {
 export { createJournal, createReceivedLog, type JournalEntry, readJournal, readReceivedLog } from "./journal.ts";
 export { createJsonLines, type JsonLines, readJsonLines } from "./json-lines.ts";
 export { formatHistory, parseHistory } from "./parse-history.ts";
+export type { PostgresPlace, Query } from "./postgres/read-all.ts";
+export { type InboxPart, type LedgerPart, readBusinessRows, readEffects, readInbox, readLedger } from "./postgres/read-postgres.ts";
 export {
   type Counts,
   combineVerdicts,

@@ -44,22 +44,20 @@ export function judgeLosses(history: History, messages: Messages, readers: Reade
 }
 
 function readerMissing(message: Message, readers: Readers, halfHandled: ReadonlyMap<string, ReadonlySet<string>>): Reader | undefined {
-  // What a relay gave up never came to an inbox.
-  let isStopped = false;
   for (const reader of readers.subscriptions.values()) {
-    if (!reader.covers(message.topic) || reader.firstAt.has(message.id)) continue;
-    if (reader.excused.has(message.id)) isStopped = true;
-    // Released and not done is work left unfinished, which is another verdict than lost.
-    else if (!reader.released.has(message.id)) return reader;
-    else isStopped = true;
+    if (reader.covers(message.topic) && !reader.firstAt.has(message.id) && !isGivenUp(reader, message.id)) return reader;
   }
   for (const reader of readers.consumers.values()) {
-    if (!reader.covers(message.topic) || reader.firstAt.has(message.id)) continue;
-    if (isStopped || reader.excused.has(message.id) || reader.released.has(message.id)) continue;
+    if (!reader.covers(message.topic) || reader.firstAt.has(message.id) || isGivenUp(reader, message.id)) continue;
+    // What a relay gave up never came to the inbox.
+    if (reader.feeds.some((feed) => !feed.firstAt.has(message.id) && isGivenUp(feed, message.id))) continue;
     if (halfHandled.get(reader.name)?.has(message.id) !== true) return reader;
   }
   return undefined;
 }
+
+/** Closed or waiting in the dead letters; or released from them and not done, which is unfinished work: another verdict than lost. */
+const isGivenUp = (reader: Reader, id: string): boolean => reader.excused.has(id) || reader.released.has(id);
 
 function halfOf(message: Message): string {
   if (!message.hasBusinessRow) return "the message is there and its business row is not";

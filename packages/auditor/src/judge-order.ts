@@ -16,13 +16,11 @@ import type { TraceStep } from "./verdict.ts";
 export function judgeOrder(history: History, messages: Messages, readers: Readers, findings: Findings): void {
   judgeAppends(history, messages, findings);
 
-  const left = new Set<string>();
   for (const reader of readers.subscriptions.values()) {
     judgeFirsts(reader, messages, outsideOrder(reader), findings, { source: "received", what: "it was first received" });
-    for (const id of outsideOrder(reader)) left.add(id);
   }
   for (const reader of readers.consumers.values()) {
-    const outside = new Set([...left, ...outsideOrder(reader)]);
+    const outside = new Set([reader, ...reader.feeds].flatMap((each) => [...outsideOrder(each)]));
     judgeFirsts(reader, messages, outside, findings, { source: "effects", what: "its first effect is there" });
   }
 }

@@ -1,10 +1,12 @@
 import { AuditInputError } from "./audit-input-error.ts";
-import type { DeadLetter, History, KeyPolicy } from "./history.ts";
+import type { Consumer, DeadLetter, History, KeyPolicy } from "./history.ts";
 
 /** A subscription or an inbox, with what it did. */
 export interface Reader {
   readonly kind: "subscription" | "consumer";
   readonly name: string;
+  /** For an inbox: the subscriptions it may be fed by. For a subscription: none. */
+  readonly feeds: readonly Reader[];
   readonly keyPolicy: KeyPolicy;
   /** False for a topic that is none of its business. */
   readonly covers: (topic: string) => boolean;
@@ -29,11 +31,14 @@ export interface Readers {
 export function indexReaders(history: History): Readers {
   const subscriptions = new Map<string, Reader>();
   for (const [position, each] of history.subscriptions.entries()) {
-    declare(subscriptions, `subscriptions[${position}]`, createReader("subscription", each.subscription, each.keyPolicy, each.topics));
+    declare(subscriptions, `subscriptions[${position}]`, createReader("subscription", each.subscription, [], each));
   }
   const consumers = new Map<string, Reader>();
   for (const [position, each] of history.consumers.entries()) {
-    declare(consumers, `consumers[${position}]`, createReader("consumer", each.consumer, each.keyPolicy, each.topics));
+    const where = `consumers[${position}]`;
+    const feeds =
+      each.subscription === undefined ? [...subscriptions.values()] : [declared(subscriptions, each.subscription, `${where}.subscription`)];
+    declare(consumers, where, createReader("consumer", each.consumer, feeds, each));
   }
 
   for (const [position, record] of history.received.entries()) {
@@ -51,11 +56,17 @@ export function indexReaders(history: History): Readers {
   return { subscriptions, consumers };
 }
 
-function createReader(kind: Reader["kind"], name: string, keyPolicy: KeyPolicy = "hold", topics?: readonly string[]): Reader {
+function createReader(
+  kind: Reader["kind"],
+  name: string,
+  feeds: readonly Reader[],
+  { keyPolicy = "hold", topics }: Pick<Consumer, "keyPolicy" | "topics">,
+): Reader {
   const covered = topics === undefined ? undefined : new Set(topics);
   return {
     kind,
     name,
+    feeds,
     keyPolicy,
     covers: (topic) => covered?.has(topic) ?? true,
     firstAt: new Map(),
