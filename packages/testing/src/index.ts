@@ -1,5 +1,15 @@
 // Real servers
+
 export { freePort } from "./servers/free-port.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";
 export { startPostgres } from "./servers/postgres.ts";
+export type { PostgresGreeting } from "./servers/postgres-greeting.ts";
+export { postgresGreeting } from "./servers/postgres-greeting.ts";
+export type { PostgresProvider, ProvidedPostgres, ProvidePostgresOptions } from "./servers/provide-postgres.ts";
+export { providePostgres } from "./servers/provide-postgres.ts";
 export type { StartedServer } from "./servers/started-server.ts";
+export type { TestDatabase, TestDatabaseOptions } from "./test-database.ts";
+export { testDatabase } from "./test-database.ts";
+export type { TestServer } from "./test-servers.ts";
+// The servers of a test run, and a database of one's own
+export { forEachPostgres, testServers } from "./test-servers.ts";
