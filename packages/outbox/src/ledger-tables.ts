@@ -1,0 +1,44 @@
+import { waybillError } from "@waybill/core";
+import { checkName, type Identifier, type Namespace, tableOf } from "@waybill/sql";
+
+/** The first stream of every database. */
+export const defaultStream = "default";
+
+/** The names a ledger's statements are made with. */
+export interface LedgerTables {
+  readonly outbox: Identifier;
+  /** Hands out the ids. */
+  readonly sequence: Identifier;
+  readonly ids: Identifier;
+  readonly stream: Identifier;
+  /** The partition whose first id is `low`. */
+  partition(low: bigint): Identifier;
+}
+
+/** PostgreSQL cuts names at 63 bytes, and the longest is a partition's: the table's name, `_p` and an id of up to 19 digits. */
+const outboxNameLengthMax = 42;
+
+/**
+ * The tables of stream `stream`: `waybill_outbox` and its companions for the first one, `waybill_<stream>_outbox` for any other.
+ *
+ * @throws WAYBILL_IDENTIFIER_INVALID
+ */
+export function ledgerTables(space: Namespace, stream: string): LedgerTables {
+  const name = stream === defaultStream ? "outbox" : `${checkName("stream", stream)}_outbox`;
+  if (space.prefix.length + name.length > outboxNameLengthMax) {
+    throw waybillError(
+      "WAYBILL_IDENTIFIER_INVALID",
+      `Prefix and stream are too long: the outbox's table may have at most ${outboxNameLengthMax} characters.`,
+      {
+        what: stream === defaultStream ? "prefix" : "stream",
+      },
+    );
+  }
+  return {
+    outbox: tableOf(space, name),
+    sequence: tableOf(space, `${name}_id_seq`),
+    ids: tableOf(space, `${name}_id`),
+    stream: tableOf(space, "stream"),
+    partition: (low) => tableOf(space, `${name}_p${low}`),
+  };
+}

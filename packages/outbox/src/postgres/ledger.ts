@@ -1,0 +1,125 @@
+/** The ledger on PostgreSQL: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
+import { createHash } from "node:crypto";
+import { waybillError } from "@waybill/core";
+import type { Connection, Namespace, TextRow } from "@waybill/sql";
+import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
+import { ledgerTables } from "../ledger-tables.ts";
+import { applyLook, type Look, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
+import { ledgerRows } from "./ledger-row.ts";
+import { lookForWriters } from "./statements/look-for-writers.ts";
+import { prepareSession } from "./statements/prepare-session.ts";
+import { readFacts } from "./statements/read-facts.ts";
+import { readIds } from "./statements/read-ids.ts";
+import { readWithHoles } from "./statements/read-with-holes.ts";
+import { readWithoutHoles } from "./statements/read-without-holes.ts";
+
+/** A statement with the name under which connections prepare it: made from its text, so that two ledgers never share one. */
+interface NamedStatement {
+  readonly sql: string;
+  readonly name: string;
+}
+
+function named(verb: string, sql: string): NamedStatement {
+  return { sql, name: `waybill_${verb}_${createHash("sha256").update(sql).digest("hex").slice(0, 16)}` };
+}
+
+export function createPostgresLedger(space: Namespace, stream: string): Ledger {
+  const tables = ledgerTables(space, stream);
+  const withoutHoles = named("read", readWithoutHoles(tables.outbox));
+  const withHoles = named("read_holes", readWithHoles(tables.outbox));
+  const byId = named("read_ids", readIds(tables.outbox));
+  const writers = named("look", lookForWriters(tables.outbox, tables.sequence));
+  const facts = readFacts(tables.sequence, tables.stream);
+  const prepared = new WeakSet<Connection>();
+
+  /** Answers the statement's rows on a connection whose session is set up for it. */
+  const query = async (
+    connection: Connection,
+    { sql, name }: NamedStatement,
+    values: readonly (string | readonly string[])[],
+    deadlineMs: number,
+  ) => {
+    if (!connection.isPooled && !prepared.has(connection)) {
+      await connection.queryText(prepareSession, [], { deadlineMs });
+      prepared.add(connection);
+    }
+    return connection.queryText(sql, values, { deadlineMs, name });
+  };
+
+  return {
+    read: async (connection, { lastId, holes, rowsMax, deadlineMs }) => {
+      const common = [lastId.toString(), rowsMax.toString()];
+      const rows = ledgerRows(
+        holes.length === 0
+          ? await query(connection, withoutHoles, common, deadlineMs)
+          : await query(
+              connection,
+              withHoles,
+              [...common, holes.map(({ low }) => low.toString()), holes.map(({ high }) => high.toString())],
+              deadlineMs,
+            ),
+      );
+      const last = rows[rows.length - 1];
+      // A full batch that ends among the holes may have left some of them unread. That it came out even is not worth knowing.
+      return { rows, areHolesCut: last !== undefined && rows.length >= rowsMax && last.id <= lastId };
+    },
+    readIds: async (connection, ids, { deadlineMs }) =>
+      ids.length === 0 ? [] : ledgerRows(await query(connection, byId, [ids.map(String)], deadlineMs)),
+    facts: async (connection, { deadlineMs }) => ledgerFacts(stream, await connection.queryText(facts, [stream], { deadlineMs })),
+    beginHoleProof: () => beginHoleProof((connection, deadlineMs) => query(connection, writers, [], deadlineMs)),
+  };
+}
+
+function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
+  const [isReadOnly, highestId, step, cache, encoding, serverIdentity, ledgerIdentity, nowMs] = rows[0] as string[] as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string | null,
+    string,
+  ];
+  const unsafe = [
+    ...(step === "1" ? [] : [`ids step by ${step} instead of 1`]),
+    ...(cache === "1" ? [] : [`ids are cached by ${cache}, so that a later one may be smaller`]),
+    ...(encoding === "UTF8" ? [] : [`the database is encoded in ${encoding} instead of UTF8`]),
+    ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
+  ];
+  return {
+    isReadOnly: isReadOnly === "t",
+    highestId: BigInt(highestId),
+    unsafe: unsafe.length === 0 ? null : unsafe.join("; "),
+    serverIdentity,
+    ledgerIdentity: ledgerIdentity ?? "",
+    nowMs: Number(nowMs),
+  };
+}
+
+function beginHoleProof(look: (connection: Connection, deadlineMs: number) => Promise<readonly TextRow[]>): HoleProof {
+  let state = nothingProved;
+  return {
+    look: async (connection, holes: readonly IdRange[], { deadlineMs }) => {
+      // Sealing comes before sending: what the statement sees is then what was true after the ids had been handed out.
+      const sealed = sealHoles(state, holes);
+      state = applyLook(sealed, seen(await look(connection, deadlineMs)));
+      return provedRanges(state);
+    },
+  };
+}
+
+function seen(rows: readonly TextRow[]): Look {
+  const [isReadOnly, highestId, live, prepared] = rows[0] as readonly string[] as [string, string, string, string];
+  if (isReadOnly === "t") {
+    throw waybillError("WAYBILL_LEDGER_UNSAFE", "This server is a standby, where no hole can be proved dead: connect to the primary.", {
+      rule: "primary",
+      found: "standby",
+    });
+  }
+  return { highestId: BigInt(highestId), live: transactions(live), prepared: transactions(prepared) };
+}
+
+function transactions(list: string): ReadonlySet<string> {
+  return new Set(list === "" ? [] : list.split(" "));
+}
