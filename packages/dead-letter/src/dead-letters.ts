@@ -93,18 +93,37 @@ export interface DeadLetters {
    */
   findReleased(statements: Statements, reader: Reader, lanesMax: number): Promise<readonly ReleasedLane[]>;
   /**
+   * Locks a released row for the rest of the unit, without waiting. False: it is not released any more, or another unit has it. For a
+   * reader that has no lease, so that of several processes one at a time is at a row.
+   */
+  claim(tx: OwnedTx, reader: Reader, letter: DeadLetterMessage): Promise<boolean>;
+  /**
+   * dead → released for rows that were given up for `reason` and are of one of `types`, the first `rowsMax` by sequence: what gave them
+   * up has been put right, such as a message type that nobody knew. Answers their message ids; fewer than `rowsMax`: no more for now.
+   */
+  releaseTypes(tx: OwnedTx, reader: Reader, reason: string, types: readonly string[], rowsMax: number): Promise<readonly string[]>;
+  /**
    * Takes the open rows of a lane by sequence, up to the first dead one and at most `rowsMax`, and sets the held ones among them to
    * `released`: from here on a discard is refused, for they may be on the wire.
    */
   takeReleased(tx: OwnedTx, reader: Reader, lane: ReleasedLane, rowsMax: number): Promise<readonly DeadLetter[]>;
   /** released → done, after its confirm. Answers whether the row was still released. */
-  finish(tx: OwnedTx, reader: Reader, letter: DeadLetter): Promise<boolean>;
+  finish(tx: OwnedTx, reader: Reader, letter: DeadLetterMessage): Promise<boolean>;
   /** released → dead, refused once more; later released rows of its lane that were held go back to `held`. Answers as `finish`. */
-  refuse(tx: OwnedTx, reader: Reader, letter: DeadLetter, refusal: { readonly reason: string; readonly attempts: number; readonly mayBeStored: boolean }): Promise<boolean>;
+  refuse(tx: OwnedTx, reader: Reader, letter: DeadLetterMessage, refusal: Refusal): Promise<boolean>;
   /** Number of rows by open state, each counted up to `countMax` at most. */
   counts(statements: Statements, reader: Reader, countMax: number): Promise<Readonly<Record<"dead" | "held" | "released", number>>>;
   /** Removes decided rows (done, discarded) older than `olderThanMs`, at most `rowsMax`. Answers how many. */
   removeDecided(statements: Statements, reader: Reader, olderThanMs: number, rowsMax: number): Promise<number>;
+}
+
+/** Why a released message was given up again. */
+export interface Refusal {
+  readonly reason: string;
+  /** Attempts since the release; they are added to those before. */
+  readonly attempts: number;
+  /** True if one of them ended `unknown`. Once true for a row, it stays true. */
+  readonly mayBeStored: boolean;
 }
 
 /** `key` null: the single message with this sequence; otherwise the whole lane, `sequence` that of its first open row. */

@@ -1,0 +1,183 @@
+import { type Namespace, type Row, tableOf } from "@waybill/sql";
+import type { DeadLetter, DeadLetters, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
+import { claimDeadLetter } from "./statements/claim.ts";
+import { countOpen } from "./statements/count-open.ts";
+import { findReleased } from "./statements/find-released.ts";
+import { finishDeadLetter } from "./statements/finish.ts";
+import { insertDeadLetters } from "./statements/insert.ts";
+import { lookUpDeadLetters } from "./statements/look-up.ts";
+import { readSummary } from "./statements/read-summary.ts";
+import { refuseDeadLetter } from "./statements/refuse.ts";
+import { releaseTypes } from "./statements/release-types.ts";
+import { removeDecided } from "./statements/remove-decided.ts";
+import { takeReleased } from "./statements/take-released.ts";
+
+/** The most rows, and about the most bytes, that one insert carries. */
+const insertRowsMax = 500;
+const insertBytesMax = 4 * 1024 * 1024;
+
+/** About the most payload that `takeReleased` answers: with rows of the largest size a call must stay small, too. */
+const takeBytesMax = 8 * 1024 * 1024;
+
+/** Dead letters on PostgreSQL. */
+export function postgresDeadLetters(space: Namespace): DeadLetters {
+  const table = tableOf(space, "dead_letter");
+  const sql = {
+    claim: claimDeadLetter(table),
+    count: countOpen(table),
+    findReleased: findReleased(table),
+    finish: finishDeadLetter(table),
+    insert: insertDeadLetters(table),
+    lookUp: lookUpDeadLetters(table),
+    refuse: refuseDeadLetter(table),
+    releaseTypes: releaseTypes(table),
+    removeDecided: removeDecided(table),
+    summary: readSummary(table),
+    takeReleased: takeReleased(table),
+  };
+  return {
+    table,
+
+    async insert(tx, reader, letters) {
+      for (const chunk of chunksOf(letters)) {
+        await tx.query(sql.insert, [reader.origin, reader.name, JSON.stringify(chunk.map(toJsonRow))]);
+      }
+    },
+
+    async summary(statements, reader) {
+      const [row] = await statements.query(sql.summary, [reader.origin, reader.name]);
+      const highest = textOrNull(row?.highest_sequence);
+      return { hasOpenRows: row?.has_open === true, highestSequence: highest === null ? null : BigInt(highest) };
+    },
+
+    async lookUp(statements, reader, sequences, lanes) {
+      if (sequences.length === 0 && lanes.length === 0) return { finished: [], openLanes: [] };
+      const rows = await statements.query(sql.lookUp, [
+        reader.origin,
+        reader.name,
+        sequences.map(String),
+        lanes.map(({ topic }) => topic),
+        lanes.map(({ key }) => key),
+      ]);
+      const finished: bigint[] = [];
+      const openLanes: OpenLane[] = [];
+      for (const row of rows) {
+        if (row.sequence !== null) finished.push(BigInt(String(row.sequence)));
+        else openLanes.push({ topic: String(row.topic), key: String(row.key), hasHeld: row.has_held === true });
+      }
+      return { finished, openLanes };
+    },
+
+    async findReleased(statements, reader, lanesMax) {
+      const rows = await statements.query(sql.findReleased, [reader.origin, reader.name, lanesMax]);
+      return rows.map(
+        (row): ReleasedLane => ({ topic: String(row.topic), key: textOrNull(row.key), sequence: BigInt(String(row.sequence)) }),
+      );
+    },
+
+    async claim(tx, reader, letter) {
+      const rows = await tx.query(sql.claim, placeOf(reader, letter));
+      return rows.length === 1;
+    },
+
+    async releaseTypes(tx, reader, reason, types, rowsMax) {
+      const rows = await tx.query(sql.releaseTypes, [reader.origin, reader.name, reason, types, rowsMax]);
+      return rows.map((row) => String(row.message_id));
+    },
+
+    async takeReleased(tx, reader, lane, rowsMax) {
+      const values = [reader.origin, reader.name, lane.topic, lane.key, String(lane.sequence), rowsMax, takeBytesMax];
+      const rows = await tx.query(sql.takeReleased, values);
+      return rows.map((row) => toDeadLetter(reader, row));
+    },
+
+    async finish(tx, reader, letter) {
+      const rows = await tx.query(sql.finish, placeOf(reader, letter));
+      return rows.length === 1;
+    },
+
+    async refuse(tx, reader, letter, refusal) {
+      const values = [...placeOf(reader, letter), refusal.reason, refusal.attempts, refusal.mayBeStored ? 1 : 0];
+      const rows = await tx.query(sql.refuse, values);
+      return rows.length === 1;
+    },
+
+    async counts(statements, reader, countMax) {
+      const [row] = await statements.query(sql.count, [reader.origin, reader.name, countMax]);
+      return { dead: Number(row?.dead), held: Number(row?.held), released: Number(row?.released) };
+    },
+
+    async removeDecided(statements, reader, olderThanMs, rowsMax) {
+      const rows = await statements.query(sql.removeDecided, [reader.origin, reader.name, olderThanMs, rowsMax]);
+      return rows.length;
+    },
+  };
+}
+
+/** The primary key of a letter, as parameters $1 to $4. */
+function placeOf(reader: Reader, letter: { readonly sequence: bigint; readonly messageId: string }): [string, string, string, string] {
+  return [reader.origin, reader.name, String(letter.sequence), letter.messageId];
+}
+
+function chunksOf(letters: readonly NewDeadLetter[]): NewDeadLetter[][] {
+  const chunks: NewDeadLetter[][] = [];
+  let chunk: NewDeadLetter[] = [];
+  let bytes = 0;
+  for (const letter of letters) {
+    const size = (letter.payload?.length ?? 0) + (letter.headers?.length ?? 0);
+    if (chunk.length > 0 && (chunk.length === insertRowsMax || bytes + size > insertBytesMax)) {
+      chunks.push(chunk);
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(letter);
+    bytes += size;
+  }
+  if (chunk.length > 0) chunks.push(chunk);
+  return chunks;
+}
+
+/** The names are those of the column list in `statements/insert.ts`. */
+function toJsonRow(letter: NewDeadLetter): Readonly<Record<string, string | number | boolean | null>> {
+  return {
+    sequence: String(letter.sequence),
+    message_id: letter.messageId,
+    type: letter.type,
+    topic: letter.topic,
+    key: letter.key,
+    headers: letter.headers,
+    payload: typeof letter.payload === "string" ? letter.payload : null,
+    payload_hex: letter.payload instanceof Uint8Array ? Buffer.from(letter.payload).toString("hex") : null,
+    created_at_ms: letter.createdAtMs,
+    reason: letter.reason,
+    attempts: letter.attempts,
+    may_be_stored: letter.mayBeStored,
+  };
+}
+
+/** The names are those of the column list in `statements/take-released.ts`. */
+function toDeadLetter(reader: Reader, row: Row): DeadLetter {
+  const hex = textOrNull(row.payload_hex);
+  const createdAtMs = textOrNull(row.created_at_ms);
+  return {
+    origin: reader.origin,
+    reader: reader.name,
+    sequence: BigInt(String(row.sequence)),
+    messageId: String(row.message_id),
+    type: String(row.type),
+    topic: String(row.topic),
+    key: textOrNull(row.key),
+    headers: textOrNull(row.headers),
+    payload: hex === null ? textOrNull(row.payload) : new Uint8Array(Buffer.from(hex, "hex")),
+    createdAtMs: createdAtMs === null ? null : Number(createdAtMs),
+    reason: textOrNull(row.reason),
+    attempts: Number(row.attempts),
+    mayBeStored: Number(row.may_be_stored) === 1,
+    state: "released",
+    givenUpAtMs: Number(row.given_up_at_ms),
+  };
+}
+
+function textOrNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value);
+}

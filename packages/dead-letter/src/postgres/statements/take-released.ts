@@ -1,0 +1,64 @@
+import type { Identifier } from "@waybill/sql";
+
+/**
+ * Takes the open rows of a lane of reader $2 of origin $1 by sequence, up to the first dead one, and sets the held among them to
+ * released.
+ *
+ * $3 topic · $4 key, or null for the messages without key at $5 · $5 sequence, read only without key · $6 the most rows · $7 the most
+ * bytes of payload, beyond the first row.
+ *
+ * The rows are locked first: a discard or redrive that was quicker is waited for and seen, one that comes later finds them released
+ * and is refused. No row: the lane has no open row, or its first one is dead. Served by the index of open rows, or the primary key.
+ */
+export const takeReleased = (letters: Identifier): string => `
+  with open as materialized (
+    select *
+    from ${letters}
+    where origin = $1 and reader = $2
+      and left(topic, 249) = left($3, 249) and topic = $3
+      and left(key, 255) = left($4, 255) and key = $4
+      and state in ('dead', 'held', 'released')
+    order by sequence, position
+    limit $6
+    for update
+  ),
+  single as materialized (
+    select *
+    from ${letters}
+    where $4::text is null
+      and origin = $1 and reader = $2
+      and sequence = $5 and topic = $3 and key is null
+      and state in ('dead', 'held', 'released')
+    order by message_id
+    limit $6
+    for update
+  ),
+  taken as materialized (
+    select *
+    from (
+      select found.*,
+             bool_or(state = 'dead') over up_to_here as is_behind_dead,
+             sum(coalesce(octet_length(payload), octet_length(payload_bytes), 0)) over up_to_here as bytes,
+             row_number() over up_to_here as place
+      from (select * from open union all select * from single) as found
+      window up_to_here as (order by sequence, position)
+    ) as weighed
+    where not is_behind_dead
+      and (place = 1 or bytes <= $7)
+  ),
+  released as (
+    update ${letters} as letter
+    set state = 'released'
+    from taken
+    where letter.origin = $1 and letter.reader = $2
+      and letter.sequence = taken.sequence and letter.message_id = taken.message_id
+      and letter.state = 'held'
+  )
+  select sequence::text as sequence, message_id, type, topic, key, headers, payload,
+         encode(payload_bytes, 'hex') as payload_hex,
+         (extract(epoch from created_at) * 1000)::text as created_at_ms,
+         reason, attempts::text as attempts,
+         case when may_be_stored then 1 else 0 end as may_be_stored,
+         (extract(epoch from given_up_at) * 1000)::text as given_up_at_ms
+  from taken
+  order by taken.sequence, taken.position`;
