@@ -1,6 +1,7 @@
 /**
- * Keeps a dead destination from taking everybody's time: after `failuresMax` failures in a row it opens, and one probe is let
- * through per backoff step until one succeeds. A pure state machine: state in, state out, the caller's clock.
+ * Keeps a dead destination from taking everybody's time: after `failuresMax` failures in a row it opens, and a probe may go per
+ * backoff step until one succeeds. A pure state machine: state in, state out, the caller's clock. It knows nothing of what is under
+ * way: from `probeAtMs` on it lets pass until it is told of an end, so its owner sends one message while `failures` is at its maximum.
  */
 import { type BackoffPolicy, backoffMs } from "./backoff.ts";
 import type { Random } from "./random.ts";
@@ -27,8 +28,12 @@ export function afterSuccess(): Breaker {
   return closedBreaker;
 }
 
-/** After a failure: counted; at `failuresMax` in a row, or when a probe failed, open until the next probe. */
+/**
+ * After a failure: counted; at `failuresMax` in a row, or when a probe failed, open until the next probe. A failure that arrives
+ * while the breaker is open was under way before it opened and changes nothing: a burst must not count as many failed probes.
+ */
 export function afterFailure(breaker: Breaker, policy: BreakerPolicy, nowMs: number, random: Random): Breaker {
+  if (!mayPass(breaker, nowMs)) return breaker;
   const failures = breaker.failures + 1;
   if (failures < policy.failuresMax) return { failures, probeAtMs: null };
   return { failures, probeAtMs: nowMs + backoffMs(policy, failures - policy.failuresMax + 1, random) };

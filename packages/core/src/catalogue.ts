@@ -10,15 +10,19 @@
  *
  * An entry is a function that makes a message, and carries its definition for whoever receives it.
  */
-import { type ConfigProblem, throwConfigProblems, waybillError, type PayloadIssue } from "./errors.ts";
+import { type ConfigProblem, type PayloadIssue, throwConfigProblems, waybillError } from "./errors.ts";
+import { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 import { sourceHeader, validateHeaders } from "./headers.ts";
 import { decodeJson, encodeJson } from "./json.ts";
 import { limits } from "./limits.ts";
 import type { Message } from "./message.ts";
 import { ownMessageId } from "./message-id.ts";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "./standard-schema.ts";
-import { hasControlCharacter, isWellFormed, utf8Bytes } from "./text.ts";
-import { traceHeaders, type TraceContext } from "./trace-context.ts";
+import { isWellFormed, utf8Bytes } from "./text.ts";
+import { type TraceContext, withTrace } from "./trace-context.ts";
+
+/** A payload can break its schema in a million places; the first ones tell enough. */
+const issuesMax = 20;
 
 /** What every message of a type has in common. */
 export interface MessageOptions<Payload> {
@@ -28,7 +32,7 @@ export interface MessageOptions<Payload> {
   readonly topic: string;
   /** Messages of one topic that share it keep their order. Left out: no order. */
   readonly key?: (payload: Payload) => string | null;
-  /** Default `application/json`. With another one the payload is given as `string` or `Uint8Array` and travels as it is. */
+  /** Default `application/json`. With one that is not JSON the payload is a `string` or `Uint8Array`, travels as it is, and is read as `Uint8Array`. */
   readonly contentType?: string;
 }
 
@@ -43,16 +47,20 @@ export interface MessageDefinition<Input, Output = Input> {
 export interface MessageDetails {
   /** An id of your own, a UUID: appending it a second time is an error, or a no-op if `append` is told so. */
   readonly id?: string;
+  /** Instead of the definition's key: a tombstone has no payload to take it from. */
+  readonly key?: string;
   /** Sent beside the payload. Grammar and limits: `validateHeaders`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The trace the message belongs to: kept to the handler, whether sampled or not. */
+  /** The trace the message belongs to: kept to the handler, whether sampled or not. What of it is malformed or does not fit is left out. */
   readonly trace?: TraceContext;
 }
 
 /** An entry of a catalogue: makes messages of one type, and reads them. */
 export interface MessageType<Input, Output = Input> {
   /**
-   * Makes a message. The payload is validated and encoded here, so that a mistake surfaces where it was made.
+   * Makes a message. The payload is encoded and validated here, so that a mistake surfaces where it was made. The schema is shown
+   * the payload as a receiver will see it – JSON has made text of a Date by then, and -0 is 0 – and what travels is the payload as
+   * given, not what the schema makes of it. `null`, where the payload's type admits it, is a tombstone.
    *
    * @throws WAYBILL_PAYLOAD_INVALID, WAYBILL_PAYLOAD_NOT_JSON, WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_HEADERS_INVALID, WAYBILL_MESSAGE_INVALID
    */
@@ -81,7 +89,10 @@ type Entries = Readonly<Record<string, MessageDefinition<never, unknown>>>;
 
 /** The finished catalogue: every definition has become a callable entry. */
 export type Catalogue<Definitions> = {
-  readonly [Name in keyof Definitions as Name extends "source" ? never : Name]: Definitions[Name] extends MessageDefinition<infer Input, infer Output>
+  readonly [Name in keyof Definitions as Name extends "source" ? never : Name]: Definitions[Name] extends MessageDefinition<
+    infer Input,
+    infer Output
+  >
     ? MessageType<Input, Output>
     : never;
 };
@@ -95,7 +106,9 @@ export function catalogue<const Definitions extends { readonly source: string } 
   definitions: Definitions & { readonly [Name in Exclude<keyof Definitions, "source">]: MessageDefinition<never, unknown> },
 ): Catalogue<Definitions> {
   const { source, ...entries } = definitions;
-  throwConfigProblems("The catalogue", [...sourceProblems(source), ...entryProblems(entries as Entries)]);
+  const sourceRule = sourceProblem(source);
+  const problems = sourceRule === null ? [] : [{ option: "source", problem: `must be ${sourceRule}` }];
+  throwConfigProblems("The catalogue", [...problems, ...entryProblems(entries as Entries)]);
   const made = Object.entries(entries as Entries).map(([name, definition]) => [name, messageType(source, definition)]);
   return Object.freeze(Object.fromEntries(made)) as Catalogue<Definitions>;
 }
@@ -108,76 +121,72 @@ export function catalogue<const Definitions extends { readonly source: string } 
 export function messageOfType(catalogue: Readonly<Record<string, MessageType<never, unknown>>>, type: string): MessageType<never, unknown> {
   const found = Object.values(catalogue).find((entry) => entry.type === type);
   if (found !== undefined) return found;
-  throw waybillError("WAYBILL_MESSAGE_TYPE_UNKNOWN", `The catalogue has no message type ${JSON.stringify(type)}; add it, or deploy the version that has it.`, { type });
-}
-
-function sourceProblems(source: string): ConfigProblem[] {
-  const isUsable = typeof source === "string" && /^[\x21-\x7e]{1,255}$/.test(source);
-  return isUsable ? [] : [{ option: "source", problem: "a URI reference of 1 to 255 printable ASCII characters, such as /order-service" }];
+  throw waybillError(
+    "WAYBILL_MESSAGE_TYPE_UNKNOWN",
+    `The catalogue has no message type ${JSON.stringify(type)}; add it, or deploy the version that has it.`,
+    { type },
+  );
 }
 
 function entryProblems(entries: Entries): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const seen = new Map<string, string>();
-  for (const [name, { options }] of Object.entries(entries)) {
-    const typeRule = typeProblem(options.type);
-    if (typeRule !== null) problems.push({ option: `${name}.type`, problem: typeRule });
-    const topicRule = topicProblem(options.topic);
-    if (topicRule !== null) problems.push({ option: `${name}.topic`, problem: topicRule });
+  for (const [name, definition] of Object.entries(entries)) {
+    const options = (definition as MessageDefinition<never> | undefined)?.options;
+    if (typeof options !== "object" || options === null) {
+      problems.push({ option: name, problem: "made by message({ type, topic, … })" });
+      continue;
+    }
+    problems.push(...optionProblems(name, options));
     const twin = seen.get(options.type);
     if (twin !== undefined) problems.push({ option: `${name}.type`, problem: `${options.type} is already the type of ${twin}` });
-    seen.set(options.type, name);
+    else seen.set(options.type, name);
   }
   return problems;
 }
 
-/** The rule that a message type's name breaks, or null. */
-export function typeProblem(type: string): string | null {
-  const isUsable = typeof type === "string" && type !== "" && utf8Bytes(type) <= limits.typeBytesMax && isWellFormed(type) && !hasControlCharacter(type);
-  return isUsable ? null : `1 to ${limits.typeBytesMax} bytes without control characters`;
-}
-
-/** The rule that a topic's name breaks, or null. */
-export function topicProblem(topic: string): string | null {
-  const isUsable = typeof topic === "string" && topic.length <= limits.topicLengthMax && /^[A-Za-z0-9._-]+$/.test(topic);
-  return isUsable ? null : `1 to ${limits.topicLengthMax} of A-Z, a-z, 0-9, '.', '_' and '-'`;
-}
-
-/** The rule that a key breaks, or null. */
-export function keyProblem(key: string): string | null {
-  const isUsable = utf8Bytes(key) <= limits.keyBytesMax && isWellFormed(key) && !hasControlCharacter(key);
-  return isUsable ? null : `at most ${limits.keyBytesMax} bytes without control characters or lone surrogates`;
+function optionProblems(name: string, options: MessageDefinition<never>["options"]): ConfigProblem[] {
+  const { type, topic, key, contentType, payload } = options;
+  const rules: readonly (readonly [option: string, rule: string | null])[] = [
+    ["type", typeProblem(type)],
+    ["topic", topicProblem(topic)],
+    ["key", key === undefined || typeof key === "function" ? null : "a function that takes the payload and answers its key or null"],
+    ["contentType", contentType === undefined ? null : contentTypeProblem(contentType)],
+    ["payload", payload === undefined || isStandardSchema(payload) ? null : "a Standard Schema, version 1"],
+  ];
+  return rules.flatMap(([option, rule]) => (rule === null ? [] : [{ option: `${name}.${option}`, problem: `must be ${rule}` }]));
 }
 
 const jsonContentType = "application/json";
+const jsonContentTypes = /^(application\/json|[^;]+\+json) *(;|$)/i;
 
 function messageType(source: string, definition: MessageDefinition<never, unknown>): MessageType<never, unknown> {
   const options = definition.options as MessageOptions<unknown> & { readonly payload?: StandardSchema };
   const contentType = options.contentType ?? jsonContentType;
-  const isJson = contentType === jsonContentType || contentType.startsWith(`${jsonContentType};`) || /\+json(;|$)/.test(contentType);
+  const isJson = jsonContentTypes.test(contentType);
 
   const make = (payload: unknown, details: MessageDetails = {}): Message => {
-    if (options.payload !== undefined && payload !== null) validate(options.type, options.payload, payload);
-    const key = payload === null ? null : (options.key?.(payload) ?? null);
+    const encoded = payload === null ? null : isJson ? encodeJson(options.type, payload) : rawPayload(options.type, payload);
+    // The schema sees what a receiver will see, so that what was appended can be read: a Date, say, has become text by then.
+    if (options.payload !== undefined) read(typeof encoded === "string" ? Buffer.from(encoded, "utf8") : encoded);
     const made: Message = {
       ownId: details.id === undefined ? null : ownMessageId(details.id),
       type: options.type,
       topic: options.topic,
-      key,
+      key: details.key ?? (payload === null ? null : (options.key?.(payload) ?? null)),
       headers: new Map([
-        ...validateHeaders({ ...details.headers, ...traceHeaders(details.trace) }),
+        ...withTrace(validateHeaders(details.headers ?? {}), details.trace),
         [sourceHeader, source],
         ["content-type", contentType],
       ]),
-      payload: isJson ? (payload === null ? null : encodeJson(options.type, payload)) : rawPayload(options.type, payload),
+      payload: encoded,
     };
     checkSize(made);
     return Object.freeze(made);
   };
 
   const read = (payload: Uint8Array | null): unknown => {
-    if (payload === null) return null;
-    const parsed = isJson ? decodeJson(options.type, payload) : payload;
+    const parsed = payload !== null && isJson ? decodeJson(options.type, payload) : payload;
     return options.payload === undefined ? parsed : validate(options.type, options.payload, parsed);
   };
   return Object.freeze(Object.assign(make, { type: options.type, topic: options.topic, read }));
@@ -196,9 +205,11 @@ function rawPayload(type: string, payload: unknown): string | Uint8Array | null 
 export function checkSize(message: Message): void {
   if (message.key !== null) {
     const rule = keyProblem(message.key);
-    if (rule !== null) throw waybillError("WAYBILL_MESSAGE_INVALID", `The key of a ${message.type} message must be ${rule}.`, { field: "key", rule });
+    if (rule !== null)
+      throw waybillError("WAYBILL_MESSAGE_INVALID", `The key of a ${message.type} message must be ${rule}.`, { field: "key", rule });
   }
-  const payloadBytes = message.payload === null ? 0 : typeof message.payload === "string" ? utf8Bytes(message.payload) : message.payload.byteLength;
+  const payloadBytes =
+    message.payload === null ? 0 : typeof message.payload === "string" ? utf8Bytes(message.payload) : message.payload.byteLength;
   let bytes = payloadBytes + (message.key === null ? 0 : utf8Bytes(message.key));
   for (const [name, value] of message.headers) bytes += name.length + utf8Bytes(value);
   if (bytes > limits.messageBytesMax) {
@@ -208,6 +219,11 @@ export function checkSize(message: Message): void {
       { type: message.type, bytes, bytesMax: limits.messageBytesMax },
     );
   }
+}
+
+function isStandardSchema(schema: StandardSchema): boolean {
+  const standard = (schema as Partial<StandardSchema> | null)?.["~standard"];
+  return standard?.version === 1 && typeof standard.validate === "function";
 }
 
 function validate(type: string, schema: StandardSchema, payload: unknown): unknown {
@@ -220,8 +236,12 @@ function validate(type: string, schema: StandardSchema, payload: unknown): unkno
   }
   if (result.issues === undefined) return result.value;
   // The message names paths only. The rule is the schema's own text: write rules that do not quote values.
-  const issues: PayloadIssue[] = result.issues.map((issue) => ({ path: issuePath(issue.path), rule: issue.message }));
-  throw waybillError("WAYBILL_PAYLOAD_INVALID", `The payload of ${type} breaks its schema at ${issues.map((issue) => issue.path).join(", ")}.`, { type, issues });
+  const issues: PayloadIssue[] = result.issues.slice(0, issuesMax).map((issue) => ({ path: issuePath(issue.path), rule: issue.message }));
+  throw waybillError(
+    "WAYBILL_PAYLOAD_INVALID",
+    `The payload of ${type} breaks its schema at ${issues.map((issue) => issue.path).join(", ")}.`,
+    { type, issues },
+  );
 }
 
 function issuePath(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {

@@ -3,9 +3,10 @@
  * percent-encoded; Kafka: `ce_` headers); this file decides which attributes there are.
  *
  *     id ← id                source ← stored header ce-source     type ← type        time ← createdAtMs
- *     partitionkey ← key     topic ← topic                        sequence ← sequence (both extensions of ours but partitionkey)
+ *     partitionkey ← key     topic ← topic                        sequence ← sequence (topic and sequence are extensions of ours)
  *     datacontenttype ← header content-type; traceparent, tracestate and baggage stay headers of their own
  */
+import { keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 import { sourceHeader } from "./headers.ts";
 import type { OutgoingMessage, ReceivedMessage } from "./message.ts";
 import { isMessageId } from "./message-id.ts";
@@ -29,35 +30,48 @@ export function toCloudEvent(message: OutgoingMessage): CloudEventAttributes {
   };
 }
 
-/** The rule that received attributes break: the ids and names a receiver cannot work without. */
-export type CloudEventProblem = "specversion" | "id" | "type" | "source" | "time" | "sequence";
+/** The attribute that keeps a received message from being stored and compared. */
+export type CloudEventProblem = "specversion" | "id" | "type" | "source" | "time" | "topic" | "partitionkey";
+
+/** RFC 3339, as CloudEvents asks. `Date.parse` alone reads dates into almost anything. */
+const timePattern = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+const sequenceMax = 2n ** 63n - 1n;
 
 /**
  * A received message from CloudEvents attributes, or the first attribute that is missing or malformed. `headers` are the others,
- * under their own names; the source joins them as it was stored.
+ * under their own names; the source joins them as it was stored. A `sequence` that is no position of a ledger is read as null:
+ * others use that extension their own way.
  */
 export function fromCloudEvent(
   attributes: Readonly<Record<string, string | undefined>>,
   headers: ReadonlyMap<string, string>,
   payload: Uint8Array | null,
 ): { readonly message: ReceivedMessage } | { readonly problem: CloudEventProblem } {
-  const { id, type, source, time, sequence } = attributes;
+  const { id, type, source, time, topic, partitionkey } = attributes;
   if (attributes["specversion"] !== "1.0") return { problem: "specversion" };
   if (id === undefined || !isMessageId(id)) return { problem: "id" };
-  if (type === undefined || type === "") return { problem: "type" };
-  if (source === undefined || source === "") return { problem: "source" };
-  const createdAtMs = time === undefined ? null : Date.parse(time);
-  if (createdAtMs !== null && !Number.isFinite(createdAtMs)) return { problem: "time" };
-  if (sequence !== undefined && !/^[0-9]{1,19}$/.test(sequence)) return { problem: "sequence" };
+  if (type === undefined || typeProblem(type) !== null) return { problem: "type" };
+  if (source === undefined || sourceProblem(source) !== null) return { problem: "source" };
+  if (topic !== undefined && topicProblem(topic) !== null) return { problem: "topic" };
+  if (partitionkey !== undefined && keyProblem(partitionkey) !== null) return { problem: "partitionkey" };
+  const createdAtMs = time === undefined ? null : timePattern.test(time) ? Date.parse(time) : Number.NaN;
+  if (Number.isNaN(createdAtMs)) return { problem: "time" };
   const message: ReceivedMessage = {
     id,
     type,
-    topic: attributes["topic"] ?? null,
-    key: attributes["partitionkey"] ?? null,
+    topic: topic ?? null,
+    key: partitionkey ?? null,
     headers: new Map([...headers, [sourceHeader, source]]),
     payload,
-    sequence: sequence === undefined ? null : BigInt(sequence),
+    sequence: sequenceOf(attributes["sequence"]),
     createdAtMs,
   };
   return { message };
+}
+
+function sequenceOf(text: string | undefined): bigint | null {
+  if (text === undefined || !/^[0-9]{1,19}$/.test(text)) return null;
+  const sequence = BigInt(text);
+  return sequence <= sequenceMax ? sequence : null;
 }

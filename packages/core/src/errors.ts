@@ -32,6 +32,8 @@ export interface WaybillErrorFacts {
   WAYBILL_SCHEMA_MISMATCH: { readonly set: string; readonly found: number | null; readonly needed: number };
   /** An applied migration differs from the file of the same number. Somebody must look. */
   WAYBILL_MIGRATION_CHANGED: { readonly set: string; readonly migration: string; readonly applied: string; readonly file: string };
+  /** A value of a statement is no text, number, null or bytes. `position` counts from 1; `found` is its JavaScript type. */
+  WAYBILL_VALUE_INVALID: { readonly position: number; readonly found: string };
   /** What was passed as a transaction is none. */
   WAYBILL_NOT_IN_TRANSACTION: { readonly handle: "pool" | "knex" | "autocommit" | "finished" | "unknown" };
   /** No entry of the catalogue has this message type. */
@@ -45,7 +47,18 @@ export interface WaybillErrorFacts {
   /** The payload holds something JSON cannot carry. */
   WAYBILL_PAYLOAD_NOT_JSON: {
     readonly type: string;
-    readonly found: "bigint" | "cycle" | "not a finite number" | "lone surrogate" | "undefined" | "function" | "symbol" | "malformed";
+    readonly found:
+      | "bigint"
+      | "cycle"
+      | "not a finite number"
+      | "lone surrogate"
+      | "undefined"
+      | "function"
+      | "symbol"
+      | "invalid date"
+      | "not plain data"
+      | "nested too deeply"
+      | "malformed";
     readonly path: string;
   };
   /** Payload, headers and key together exceed the limit. Shrink, or store and refer. */

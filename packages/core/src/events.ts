@@ -24,7 +24,13 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.standby"; readonly state: "held" | "paused" | "stopped" }
     | { readonly name: "relay.leaseAcquiring" }
     /** `wasReleased` false: the lease of a holder that died or hangs was taken over. */
-    | { readonly name: "relay.leaseAcquired"; readonly epoch: bigint; readonly wasReleased: boolean; readonly lastId: bigint; readonly isSolo: boolean }
+    | {
+        readonly name: "relay.leaseAcquired";
+        readonly epoch: bigint;
+        readonly wasReleased: boolean;
+        readonly lastId: bigint;
+        readonly isSolo: boolean;
+      }
     | { readonly name: "relay.leaseRenewed"; readonly epoch: bigint }
     /** Our write under the epoch changed no row, or our own trust in the lease ran out. */
     | { readonly name: "relay.leaseLost"; readonly epoch: bigint; readonly reason: "fenced" | "expired" }
@@ -104,7 +110,13 @@ export type InboxEvent = OfConsumer &
     | { readonly name: "inbox.committed"; readonly messageId: string }
     | { readonly name: "inbox.outcomeUnknown"; readonly messageId: string }
     | { readonly name: "inbox.duplicate"; readonly messageId: string }
-    | { readonly name: "inbox.retrying"; readonly messageId: string; readonly attempt: number; readonly afterMs: number; readonly code: string }
+    | {
+        readonly name: "inbox.retrying";
+        readonly messageId: string;
+        readonly attempt: number;
+        readonly afterMs: number;
+        readonly code: string;
+      }
     | { readonly name: "inbox.deadLettering"; readonly messageId: string; readonly reason: string }
     | { readonly name: "inbox.deadLettered"; readonly messageId: string; readonly reason: string }
     | { readonly name: "inbox.ignored"; readonly messageId: string; readonly type: string }

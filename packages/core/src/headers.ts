@@ -1,4 +1,4 @@
-import { waybillError, type WaybillError } from "./errors.ts";
+import { type WaybillError, waybillError } from "./errors.ts";
 import { limits } from "./limits.ts";
 import { hasControlCharacter, isWellFormed, utf8Bytes } from "./text.ts";
 
@@ -11,11 +11,15 @@ const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
 /** These belong to the transports, to signatures and to CloudEvents. */
 const reservedPrefixes = ["waybill-", "webhook-", "ce-"];
 
-/** Hop-by-hop names (RFC 9110 §7.6.1), and names that address or authenticate the HTTP request itself. */
+/**
+ * Hop-by-hop names (RFC 9110 §7.6.1), names that address or authenticate the HTTP request itself, and `content-type`, which
+ * belongs to the message's definition: a second opinion about what the payload is would be silently wrong for somebody.
+ */
 const reservedNames: ReadonlySet<string> = new Set([
   "authorization",
   "connection",
   "content-length",
+  "content-type",
   "cookie",
   "expect",
   "host",
@@ -40,9 +44,11 @@ function headersInvalid(header: string, rule: string): WaybillError<"WAYBILL_HEA
   });
 }
 
-/** The bytes of one header as an HTTP line: the form with the largest overhead of all transports. */
-function headerBytes(name: string, value: string): number {
-  return name.length + 2 + utf8Bytes(percentEncode(value)) + 2;
+/** The bytes of headers as HTTP lines, values percent-encoded: the form with the largest overhead of all transports. */
+export function headersBytes(headers: ReadonlyMap<string, string>): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += name.length + 2 + utf8Bytes(percentEncode(value)) + 2;
+  return bytes;
 }
 
 /**
@@ -52,19 +58,21 @@ function headerBytes(name: string, value: string): number {
  */
 export function validateHeaders(headers: Readonly<Record<string, string>> | ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const entries = headers instanceof Map ? [...headers] : Object.entries(headers as Readonly<Record<string, string>>);
-  if (entries.length > limits.headersMax) throw headersInvalid("*", `at most ${limits.headersMax} headers are sent, ${entries.length} were given`);
+  if (entries.length > limits.headersMax)
+    throw headersInvalid("*", `at most ${limits.headersMax} headers are sent, ${entries.length} were given`);
   const checked = new Map<string, string>();
-  let bytes = 0;
   for (const [name, value] of entries as [string, unknown][]) {
     if (!namePattern.test(name)) throw headersInvalid(name, "a name is 1 to 64 of a-z, 0-9 and -, beginning with a letter or digit");
-    if (reservedNames.has(name) || reservedPrefixes.some((prefix) => name.startsWith(prefix))) throw headersInvalid(name, "the name is reserved");
+    if (reservedNames.has(name) || reservedPrefixes.some((prefix) => name.startsWith(prefix)))
+      throw headersInvalid(name, "the name is reserved");
     if (typeof value !== "string") throw headersInvalid(name, "a value is a string");
     if (!isWellFormed(value)) throw headersInvalid(name, "the value holds a lone surrogate");
     if (hasControlCharacter(value)) throw headersInvalid(name, "the value holds a control character");
-    bytes += headerBytes(name, value);
     checked.set(name, value);
   }
-  if (bytes > limits.headerBytesMax) throw headersInvalid("*", `all headers together take ${bytes} bytes, at most ${limits.headerBytesMax} are sent`);
+  const bytes = headersBytes(checked);
+  if (bytes > limits.headerBytesMax)
+    throw headersInvalid("*", `all headers together take ${bytes} bytes, at most ${limits.headerBytesMax} are sent`);
   return checked;
 }
 
@@ -82,11 +90,11 @@ export function percentEncode(value: string): string {
 
 /** Undoes `percentEncode`; null if what was encoded is no UTF-8. A stray `%` is kept as it is, as the binding asks. */
 export function percentDecode(value: string): string | null {
-  if (!value.includes("%")) return value;
   try {
-    const bytes = value.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-    // Everything is Latin-1 now: plain characters were ASCII, encoded ones are single bytes.
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(bytes, "latin1"));
+    // A run of encoded bytes at a time: what stands between them is text already, whoever sent it.
+    return value.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(run.replaceAll("%", ""), "hex")),
+    );
   } catch {
     return null;
   }

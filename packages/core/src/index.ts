@@ -1,42 +1,40 @@
 // Messages and the catalogue that makes them
-export type { Message, OutgoingMessage, ReceivedMessage } from "./message.ts";
-export { catalogue, checkSize, keyProblem, message, messageOfType, topicProblem, typeProblem } from "./catalogue.ts";
+
+export type { BackoffPolicy } from "./backoff.ts";
+export { backoffMs } from "./backoff.ts";
+export type { Breaker, BreakerPolicy } from "./breaker.ts";
+export { afterFailure, afterSuccess, closedBreaker, mayPass } from "./breaker.ts";
 export type { Catalogue, MessageDefinition, MessageDetails, MessageOptions, MessageType } from "./catalogue.ts";
-export type { SchemaInput, SchemaOutput, StandardIssue, StandardResult, StandardSchema } from "./standard-schema.ts";
-export { isMessageId, isUuid, newMessageId, ownMessageId } from "./message-id.ts";
-export { limits } from "./limits.ts";
-
-// Envelope: headers, trace, CloudEvents, signatures
-export { percentDecode, percentEncode, sourceHeader, validateHeaders } from "./headers.ts";
-export { traceHeaders, traceOf } from "./trace-context.ts";
-export type { TraceContext } from "./trace-context.ts";
-export { fromCloudEvent, toCloudEvent } from "./cloud-events.ts";
-export type { CloudEventAttributes, CloudEventProblem } from "./cloud-events.ts";
-export { sign, signatureToleranceMs, signingSecret, verifySignature } from "./signature.ts";
-export type { SignatureHeaders, SignedContent } from "./signature.ts";
-export { secret } from "./secret.ts";
-export type { Secret } from "./secret.ts";
-
-// Ports
-export { behindItsKey } from "./transport.ts";
-export type { FailureScope, PublishOptions, PublishOutcome, Transport } from "./transport.ts";
-export type { Delivery, HandleDeliveries, Settlement, Source } from "./source.ts";
-export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
-export { systemClock, wait, withDeadline } from "./clock.ts";
+export { catalogue, checkSize, message, messageOfType } from "./catalogue.ts";
 export type { Clock, Deadlined, Timer } from "./clock.ts";
-export { systemRandom } from "./random.ts";
-export type { Random } from "./random.ts";
-
+export { systemClock, wait, withDeadline } from "./clock.ts";
+export type { CloudEventAttributes, CloudEventProblem } from "./cloud-events.ts";
+export { fromCloudEvent, toCloudEvent } from "./cloud-events.ts";
+export type { ConfigProblem, PayloadIssue, WaybillErrorCode, WaybillErrorFacts } from "./errors.ts";
 // Failure: errors, backoff, breaker, brake
 export { isWaybillError, throwConfigProblems, WaybillError, waybillError } from "./errors.ts";
-export type { ConfigProblem, PayloadIssue, WaybillErrorCode, WaybillErrorFacts } from "./errors.ts";
-export { backoffMs } from "./backoff.ts";
-export type { BackoffPolicy } from "./backoff.ts";
-export { afterFailure, afterSuccess, closedBreaker, mayPass } from "./breaker.ts";
-export type { Breaker, BreakerPolicy } from "./breaker.ts";
-export { afterRejection, isBraked, rejectionsInARowMax, releasedBrake } from "./rejection-brake.ts";
-export type { RejectionBrake } from "./rejection-brake.ts";
-
+export type { HttpEvent, InboxEvent, OnEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
 // Telemetry
 export { emit } from "./events.ts";
-export type { HttpEvent, InboxEvent, OnEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
+export { keyProblem, topicProblem, typeProblem } from "./grammar.ts";
+// Envelope: headers, trace, CloudEvents, signatures
+export { percentDecode, percentEncode, sourceHeader, validateHeaders } from "./headers.ts";
+export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
+export { limits } from "./limits.ts";
+export type { Message, OutgoingMessage, ReceivedMessage } from "./message.ts";
+export { isMessageId, isUuid, newMessageId, ownMessageId } from "./message-id.ts";
+export type { Random } from "./random.ts";
+export { systemRandom } from "./random.ts";
+export type { RejectionBrake } from "./rejection-brake.ts";
+export { afterRejection, isBraked, rejectionsInARowMax, releasedBrake } from "./rejection-brake.ts";
+export type { Secret } from "./secret.ts";
+export { secret } from "./secret.ts";
+export type { SignatureHeaders, SignedContent } from "./signature.ts";
+export { sign, signatureToleranceMs, signingSecret, verifySignature } from "./signature.ts";
+export type { Delivery, HandleDeliveries, Settlement, Source } from "./source.ts";
+export type { SchemaInput, SchemaOutput, StandardIssue, StandardResult, StandardSchema } from "./standard-schema.ts";
+export type { TraceContext } from "./trace-context.ts";
+export { traceHeaders, traceOf } from "./trace-context.ts";
+export type { FailureScope, PublishOptions, PublishOutcome, Transport } from "./transport.ts";
+// Ports
+export { behindItsKey } from "./transport.ts";

@@ -1,28 +1,34 @@
-import { waybillError, type WaybillErrorFacts } from "./errors.ts";
+import { types } from "node:util";
+import { type WaybillErrorFacts, waybillError } from "./errors.ts";
 import { isWellFormed } from "./text.ts";
 
 /**
  * JSON with the losses turned into errors. `JSON.stringify` alone drops functions and `undefined` array items, turns NaN into
- * null, escapes lone surrogates so that the text no longer equals what was given, and throws untyped errors for bigint and cycles.
+ * null and a Map into `{}`, escapes lone surrogates so that the text no longer equals what was given, and throws untyped errors
+ * for bigint and cycles.
  */
 
 type Found = WaybillErrorFacts["WAYBILL_PAYLOAD_NOT_JSON"]["found"];
 
+/** Deeper data is a mistake, or would be one for whoever reads it by recursion. Also ends a `toJSON` that makes ever new objects. */
+const depthMax = 500;
+
+/** A path is there to find the place; property names can be as long as a payload. */
+const pathLengthMax = 200;
+
 /**
- * Encodes a payload. `toJSON` is honoured (a Date becomes its ISO text); an `undefined` property is left out, as everybody
- * expects; everything else that JSON cannot carry is refused.
+ * Encodes a payload. `toJSON` is honoured (a Date becomes its ISO text); an `undefined` property is left out and -0 is 0, as
+ * everybody expects; everything else that JSON cannot carry is refused.
  *
  * @throws WAYBILL_PAYLOAD_NOT_JSON with the path of the first offender
  */
 export function encodeJson(type: string, value: unknown): string {
-  const inspected = inspect(type, value, "", []);
-  const text = JSON.stringify(inspected) as string | undefined;
-  if (text === undefined) throw notJson(type, "undefined", "");
-  return text;
+  return JSON.stringify(inspect(type, value, "", []));
 }
 
 /** Walks what `JSON.stringify` will see, and gives it back with every `toJSON` applied once. */
 function inspect(type: string, given: unknown, path: string, ancestors: readonly object[]): unknown {
+  if (given instanceof Date && Number.isNaN(given.getTime())) throw notJson(type, "invalid date", path);
   const value = applyToJson(given, path);
   switch (typeof value) {
     case "string":
@@ -42,8 +48,11 @@ function inspect(type: string, given: unknown, path: string, ancestors: readonly
 
 function inspectObject(type: string, value: object, path: string, ancestors: readonly object[]): unknown {
   if (ancestors.includes(value)) throw notJson(type, "cycle", path);
+  if (ancestors.length >= depthMax) throw notJson(type, "nested too deeply", path);
+  if (hidesItsContent(value)) throw notJson(type, "not plain data", path);
   const inner = [...ancestors, value];
-  if (Array.isArray(value)) return value.map((item, index) => inspect(type, item, `${path}/${index}`, inner));
+  // Array.from, for `map` passes by the holes of a sparse array.
+  if (Array.isArray(value)) return Array.from(value, (item, index) => inspect(type, item, `${path}/${index}`, inner));
   const entries: [string, unknown][] = [];
   for (const [name, property] of Object.entries(value)) {
     if (!isWellFormed(name)) throw notJson(type, "lone surrogate", path);
@@ -51,6 +60,22 @@ function inspectObject(type: string, value: object, path: string, ancestors: rea
   }
   // fromEntries defines properties, so a "__proto__" stays an ordinary one.
   return Object.fromEntries(entries);
+}
+
+/** True for objects whose content is not in their properties: JSON would make `{}` of them, or a list of bytes by number. */
+function hidesItsContent(value: object): boolean {
+  return (
+    types.isMap(value) ||
+    types.isSet(value) ||
+    types.isWeakMap(value) ||
+    types.isWeakSet(value) ||
+    types.isPromise(value) ||
+    types.isRegExp(value) ||
+    types.isNativeError(value) ||
+    types.isBoxedPrimitive(value) ||
+    types.isAnyArrayBuffer(value) ||
+    ArrayBuffer.isView(value)
+  );
 }
 
 function applyToJson(value: unknown, path: string): unknown {
@@ -71,11 +96,26 @@ export function decodeJson(type: string, payload: Uint8Array): unknown {
   }
 }
 
+const wording: Readonly<Record<Found, string>> = {
+  bigint: "a bigint; write it as text",
+  cycle: "inside itself",
+  "not a finite number": "not a finite number",
+  "lone surrogate": "a text, or has a property name, with half of a surrogate pair",
+  undefined: "undefined",
+  function: "a function",
+  symbol: "a symbol",
+  "invalid date": "an invalid date",
+  "not plain data": "no plain data; turn it into objects, lists and text first",
+  "nested too deeply": `more than ${depthMax} levels deep`,
+  malformed: "malformed",
+};
+
 function notJson(type: string, found: Found, path: string): Error {
-  const at = path === "" ? "the payload itself" : `its value at ${path}`;
-  return waybillError("WAYBILL_PAYLOAD_NOT_JSON", `The payload of ${type} is no JSON: ${at} is ${found === "malformed" ? "malformed" : `a ${found}`}.`, {
+  const shown = path.length <= pathLengthMax ? path : `${path.slice(0, pathLengthMax)}…`;
+  const at = path === "" ? "the payload itself" : `its value at ${shown}`;
+  return waybillError("WAYBILL_PAYLOAD_NOT_JSON", `The payload of ${type} is no JSON: ${at} is ${wording[found]}.`, {
     type,
     found,
-    path,
+    path: shown,
   });
 }

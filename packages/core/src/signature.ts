@@ -4,7 +4,7 @@
  * while a secret is being replaced).
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { waybillError, throwConfigProblems } from "./errors.ts";
+import { throwConfigProblems, waybillError } from "./errors.ts";
 import { type Secret, secret } from "./secret.ts";
 
 /** The three headers of a signed request. */
@@ -39,7 +39,9 @@ export function signingSecret(text: string): Secret {
   const isBase64 = bytes.toString("base64").replace(/=+$/, "") === encoded.replace(/=+$/, "");
   const isUsable = isBase64 && bytes.length >= secretBytesMin && bytes.length <= secretBytesMax;
   if (!isUsable) {
-    throwConfigProblems("Signing", [{ option: "secret", problem: `${prefix} and the base64 of ${secretBytesMin} to ${secretBytesMax} bytes` }]);
+    throwConfigProblems("Signing", [
+      { option: "secret", problem: `${prefix} and the base64 of ${secretBytesMin} to ${secretBytesMax} bytes` },
+    ]);
   }
   return secret(encoded);
 }

@@ -16,7 +16,12 @@ export type PublishOutcome =
   /** Surely not stored; may be tried again. Above scope `message` it uses up none of the message's attempts. */
   | { readonly kind: "retry"; readonly error: WaybillError<"WAYBILL_TRANSPORT">; readonly scope: FailureScope; readonly afterMs?: number }
   /** May be stored. Published again with the same id; the inbox dedupes. */
-  | { readonly kind: "unknown"; readonly error: WaybillError<"WAYBILL_TRANSPORT">; readonly scope: FailureScope; readonly afterMs?: number };
+  | {
+      readonly kind: "unknown";
+      readonly error: WaybillError<"WAYBILL_TRANSPORT">;
+      readonly scope: FailureScope;
+      readonly afterMs?: number;
+    };
 
 /** The reason of a `retry` for a message whose predecessor of the same key was not confirmed. Uses up no attempt. */
 export const behindItsKey = "behindItsKey";
