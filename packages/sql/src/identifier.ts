@@ -39,7 +39,10 @@ export function checkName(what: string, name: string): string {
  *
  * @throws WAYBILL_IDENTIFIER_INVALID names `schema` or `prefix`
  */
-export function namespace(dialect: Dialect, options: { readonly schema?: string | undefined; readonly prefix?: string | undefined } = {}): Namespace {
+export function namespace(
+  dialect: Dialect,
+  options: { readonly schema?: string | undefined; readonly prefix?: string | undefined } = {},
+): Namespace {
   return {
     dialect,
     schema: options.schema === undefined ? null : checkName("schema", options.schema),

@@ -20,6 +20,11 @@ export function committedValue<T>(operation: string, outcome: Outcome<T>): T {
     case "rolledBack":
       throw outcome.error;
     case "unknown":
-      throw waybillError("WAYBILL_OUTCOME_UNKNOWN", `Nobody answered the COMMIT of ${operation}: ask by id whether it happened.`, { operation }, outcome.error);
+      throw waybillError(
+        "WAYBILL_OUTCOME_UNKNOWN",
+        `Nobody answered the COMMIT of ${operation}: ask by id whether it happened.`,
+        { operation },
+        outcome.error,
+      );
   }
 }

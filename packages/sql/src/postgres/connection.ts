@@ -1,0 +1,79 @@
+import type { Clock, OnEvent, Random } from "@waybill/core";
+import type { Connection, StatementOptions } from "../database.ts";
+import { deadlineError, type Session } from "./session.ts";
+import { runStatement, runTextStatement } from "./statements.ts";
+import { createUnits } from "./units.ts";
+
+/** How long a polite goodbye may take. */
+const closeDeadlineMs = 1_000;
+
+export interface ConnectionOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onEvent?: OnEvent | undefined;
+  readonly statementDeadlineMs: number;
+  readonly beginDeadlineMs: number;
+}
+
+/** A session as a `Connection`: callers take turns, in the order in which they came. */
+export function createConnection(session: Session, options: ConnectionOptions): Connection {
+  const { clock, statementDeadlineMs } = options;
+  const turns = takeTurns(clock);
+
+  const inTurn = async <T>(statement: StatementOptions, run: (deadlineMs: number) => Promise<T>): Promise<T> => {
+    const deadlineMs = statement.deadlineMs ?? statementDeadlineMs;
+    const fromMs = clock.monotonicMs();
+    const done = await turns(deadlineMs);
+    try {
+      return await run(Math.max(1, deadlineMs - (clock.monotonicMs() - fromMs)));
+    } finally {
+      done();
+    }
+  };
+
+  const { unitOfWork } = createUnits({
+    ...options,
+    borrow: async (deadlineMs) => {
+      const giveBack = await turns(deadlineMs);
+      return { session, isReused: false, giveBack };
+    },
+  });
+
+  return {
+    isPooled: session.isPooled,
+    lost: session.lost,
+    query: (sql, values, statement = {}) => inTurn(statement, (deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
+    queryText: (sql, values, statement = {}) =>
+      inTurn(statement, (deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
+    unitOfWork,
+    close: () => session.end(closeDeadlineMs),
+  };
+}
+
+/** First come, first served; each waits no longer than its deadline. Answers a function that ends the turn. */
+function takeTurns(clock: Clock): (deadlineMs: number) => Promise<() => void> {
+  let isTaken = false;
+  const waiting: (() => void)[] = [];
+  const done = (): void => {
+    const next = waiting.shift();
+    if (next === undefined) isTaken = false;
+    else next();
+  };
+  return (deadlineMs) => {
+    if (!isTaken) {
+      isTaken = true;
+      return Promise.resolve(done);
+    }
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(deadlineMs, () => {
+        waiting.splice(waiting.indexOf(start), 1);
+        reject(deadlineError("the connection's turn", deadlineMs));
+      });
+      const start = (): void => {
+        timer.cancel();
+        resolve(done);
+      };
+      waiting.push(start);
+    });
+  };
+}

@@ -1,0 +1,115 @@
+import {
+  type Clock,
+  type ConfigProblem,
+  type OnEvent,
+  type Random,
+  type Secret,
+  systemClock,
+  systemRandom,
+  throwConfigProblems,
+} from "@waybill/core";
+import type { Database, StatementOptions } from "../database.ts";
+import { createConnection } from "./connection.ts";
+import { checkDatabaseUrl } from "./database-url.ts";
+import { closedError, createPool } from "./pool.ts";
+import { openSession, type Session } from "./session.ts";
+import { runStatement, runTextStatement } from "./statements.ts";
+import { createUnits } from "./units.ts";
+
+/** How the database is reached, and how long we wait for it. */
+export interface DatabaseOptions {
+  /**
+   * `postgres://user:password@host:5432/database`, as the `pg` driver reads it: TLS by `?sslmode=verify-full&sslrootcert=…`, further
+   * settings as parameters. Never shown in an error or event.
+   */
+  readonly url: string | Secret;
+  /** Connections in the pool for short work. Default 2. Dedicated ones (`connect`) come on top. */
+  readonly connections?: number;
+  /** Milliseconds for one statement. Default 10 000. Less gives up sooner on a slow server; more hangs longer on a dead one. */
+  readonly statementDeadlineMs?: number;
+  /** Milliseconds to open a connection, and for the BEGIN of a unit of work. Default 5 000. */
+  readonly connectDeadlineMs?: number;
+  /** What the server shows in `pg_stat_activity`; the purpose of a dedicated connection is put behind it. Default `waybill`. */
+  readonly applicationName?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** `sql.connectionLost`, `sql.unitRepeated`. */
+  readonly onEvent?: OnEvent;
+}
+
+const closeDeadlineMs = 5_000;
+
+/**
+ * A database with connections of our own. Nothing is opened before it is needed; what was lost is opened again on demand.
+ * Whoever opens it closes it.
+ *
+ * @throws WAYBILL_CONFIG_INVALID with every problem; for a URL of another database, too
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const { clock = systemClock, random = systemRandom, onEvent, applicationName = "waybill" } = options;
+  const { connections = 2, statementDeadlineMs = 10_000, connectDeadlineMs = 5_000 } = options;
+  const url = checkDatabaseUrl(options.url);
+  throwConfigProblems("The database", [
+    ...wholeNumber("connections", connections, 100),
+    ...wholeNumber("statementDeadlineMs", statementDeadlineMs, 86_400_000),
+    ...wholeNumber("connectDeadlineMs", connectDeadlineMs, 600_000),
+  ]);
+
+  const open = (name: string, deadlineMs: number): Promise<Session> =>
+    openSession({ url, applicationName: name.slice(0, 63), usualDeadlineMs: statementDeadlineMs, clock, onEvent }, deadlineMs);
+  const pool = createPool({ clock, sessionsMax: connections, connectDeadlineMs, open: (deadlineMs) => open(applicationName, deadlineMs) });
+  const dedicated = new Set<Session>();
+  let closing: Promise<void> | null = null;
+
+  const lend = async <T>(statement: StatementOptions, run: (session: Session, deadlineMs: number) => Promise<T>): Promise<T> => {
+    const deadlineMs = statement.deadlineMs ?? statementDeadlineMs;
+    const fromMs = clock.monotonicMs();
+    const { session } = await pool.acquire(deadlineMs);
+    try {
+      return await run(session, Math.max(1, deadlineMs - (clock.monotonicMs() - fromMs)));
+    } finally {
+      pool.release(session);
+    }
+  };
+  const { unitOfWork } = createUnits({
+    clock,
+    random,
+    onEvent,
+    beginDeadlineMs: connectDeadlineMs,
+    borrow: async (deadlineMs) => {
+      const lent = await pool.acquire(deadlineMs);
+      return { ...lent, giveBack: () => pool.release(lent.session) };
+    },
+  });
+
+  return {
+    dialect: "postgres",
+    query: (sql, values, statement = {}) =>
+      lend(statement, (session, deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
+    queryText: (sql, values, statement = {}) =>
+      lend(statement, (session, deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
+    unitOfWork,
+
+    async connect({ purpose, deadlineMs = connectDeadlineMs }) {
+      if (closing !== null) throw closedError();
+      const session = await open(`${applicationName} ${purpose}`, deadlineMs);
+      dedicated.add(session);
+      session.lost.addEventListener("abort", () => dedicated.delete(session), { once: true });
+      if (closing !== null) {
+        session.destroy();
+        throw closedError();
+      }
+      return createConnection(session, { clock, random, onEvent, statementDeadlineMs, beginDeadlineMs: connectDeadlineMs });
+    },
+
+    close({ deadlineMs = closeDeadlineMs } = {}) {
+      closing ??= Promise.all([pool.close(deadlineMs), ...[...dedicated].map((session) => session.end(deadlineMs))]).then(() => undefined);
+      return closing;
+    },
+  };
+}
+
+function wholeNumber(option: string, value: number, max: number): readonly ConfigProblem[] {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return [];
+  return [{ option, problem: `must be a whole number from 1 to ${max}` }];
+}

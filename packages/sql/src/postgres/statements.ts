@@ -1,0 +1,38 @@
+import type { OwnedValue, StatementOptions, TextRow } from "../database.ts";
+import { checkOwnedValues } from "../sql-value.ts";
+import type { Row } from "../tx.ts";
+import { rawTypes } from "./owned-types.ts";
+import type { Session } from "./session.ts";
+
+/** One statement outside a transaction, on a session that nobody else uses meanwhile. */
+export async function runStatement(
+  session: Session,
+  sql: string,
+  values: readonly OwnedValue[],
+  options: StatementOptions,
+  deadlineMs: number,
+): Promise<readonly Row[]> {
+  await session.allow(deadlineMs);
+  const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, options) };
+  const answer = await session.run(options.name ?? "statement", query, deadlineMs);
+  return answer.rows as readonly Row[];
+}
+
+/** As `runStatement`; the rows come as the text on the wire. */
+export async function runTextStatement(
+  session: Session,
+  sql: string,
+  values: readonly OwnedValue[],
+  options: StatementOptions,
+  deadlineMs: number,
+): Promise<readonly TextRow[]> {
+  await session.allow(deadlineMs);
+  const query = { text: sql, values: [...values], types: rawTypes, rowMode: "array" as const, ...nameFor(session, options) };
+  const answer = await session.run(options.name ?? "statement", query, deadlineMs);
+  return answer.rows as readonly TextRow[];
+}
+
+/** Behind a pooler a prepared statement would stay on a server that the next transaction does not see. */
+function nameFor(session: Session, options: StatementOptions): { readonly name?: string } {
+  return options.name === undefined || session.isPooled ? {} : { name: options.name };
+}

@@ -1,0 +1,223 @@
+/**
+ * One attempt at a unit of work on one session: where each error leads.
+ *
+ *     BEGIN ──▶ work ──▶ COMMIT sent ──▶ tag COMMIT ─────────────────────▶ committed
+ *       │         │          ├─────────▶ tag ROLLBACK (it was aborted) ──▶ rolledBack
+ *       │         │          ├─────────▶ error, and the server goes on ──▶ rolledBack
+ *       │         │          └─────────▶ no answer, or the server ends ──▶ unknown
+ *       └─ error ─┴─ error, deadline, lost connection ─▶ ROLLBACK ───────▶ rolledBack
+ *
+ * Before COMMIT is sent nothing can have been kept, however the connection ended: the outcome is `rolledBack` without asking. An error
+ * in answer to COMMIT proves a rollback only if the same session goes on afterwards: a server that shuts down, or a pooler that lost
+ * its server, also sends an error, maybe after the commit record was written.
+ *
+ * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error. A session whose ROLLBACK fails is destroyed.
+ */
+import { type Clock, isWaybillError, waybillError, withDeadline } from "@waybill/core";
+import type { OwnedTx, OwnedValue } from "../database.ts";
+import type { Outcome } from "../outcome.ts";
+import { checkOwnedValues } from "../sql-value.ts";
+import type { Row } from "../tx.ts";
+import { deadlineError, type Session } from "./session.ts";
+
+/** The deadline of a ROLLBACK: nothing depends on it but the reuse of the session. */
+const rollbackDeadlineMs = 2_000;
+
+export interface Attempt {
+  readonly clock: Clock;
+  readonly operation: string;
+  /** The whole unit's, for the message of the error. */
+  readonly deadlineMs: number;
+  /** Monotonic time at which the unit is given up. */
+  readonly untilMs: number;
+  /** How long BEGIN may take: an idle connection that died in silence is found out here, with time left for another. */
+  readonly beginDeadlineMs: number;
+}
+
+/** What one attempt ended in, and whether PostgreSQL asked to repeat it, or nothing was sent because the session was dead already. */
+export interface Attempted<T> {
+  readonly outcome: Outcome<T>;
+  readonly repeat: "asked" | "neverBegan" | null;
+  readonly sqlState: string | null;
+}
+
+export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Promise<T>, attempt: Attempt): Promise<Attempted<T>> {
+  const { clock, operation } = attempt;
+  const remainingMs = (): number => Math.max(1, attempt.untilMs - clock.monotonicMs());
+  const rolledBack = (error: Error, repeat: Attempted<T>["repeat"] = null): Attempted<T> => {
+    const sqlState = isWaybillError(error, "WAYBILL_DATABASE") ? error.facts.sqlState : null;
+    return { outcome: { kind: "rolledBack", error }, repeat, sqlState };
+  };
+
+  try {
+    await session.allow(attempt.deadlineMs);
+    await session.run(operation, { text: "begin" }, Math.min(remainingMs(), attempt.beginDeadlineMs));
+  } catch (error) {
+    if (!session.lost.aborted) await rollBack(session);
+    return rolledBack(asError(error), session.lost.aborted ? "neverBegan" : null);
+  }
+
+  const unit = openUnit(session, operation, remainingMs);
+  const thrown = await runWork(work, unit.tx, attempt, remainingMs());
+  unit.end();
+  if (thrown.kind === "late") {
+    session.destroy();
+    return rolledBack(thrown.error);
+  }
+  await unit.idle();
+
+  const failure = unit.failure();
+  if (unit.isCommittedByWork()) return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
+  if (failure !== null || thrown.kind === "threw") {
+    await rollBack(session);
+    const error = reportable(operation, failure, thrown);
+    return asksAgain(failure) ? { ...rolledBack(error, "asked"), sqlState: failure.facts.sqlState } : rolledBack(error);
+  }
+  if (clock.monotonicMs() >= attempt.untilMs) {
+    await rollBack(session);
+    return rolledBack(deadlineError(operation, attempt.deadlineMs));
+  }
+  return commit(session, operation, thrown.value, remainingMs(), rolledBack);
+}
+
+async function commit<T>(
+  session: Session,
+  operation: string,
+  value: T,
+  deadlineMs: number,
+  rolledBack: (error: Error, repeat?: Attempted<T>["repeat"]) => Attempted<T>,
+): Promise<Attempted<T>> {
+  if (session.lost.aborted) {
+    return rolledBack(connectionLost(operation));
+  }
+  try {
+    const answer = await session.run(operation, { text: "commit" }, deadlineMs);
+    if (answer.command === "COMMIT") return { outcome: { kind: "committed", value }, repeat: null, sqlState: null };
+    return rolledBack(poisoned(operation));
+  } catch (error) {
+    // Only a server that still talks has surely decided.
+    if (!session.lost.aborted && (await rollBack(session)) && !isCompletionUnknown(error)) {
+      return rolledBack(asError(error), asksAgain(error) ? "asked" : null);
+    }
+    return { outcome: { kind: "unknown", error: asError(error) }, repeat: null, sqlState: null };
+  }
+}
+
+type Worked<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "threw"; readonly error: Error }
+  | { readonly kind: "late"; readonly error: Error };
+
+async function runWork<T>(work: (tx: OwnedTx) => Promise<T>, tx: OwnedTx, attempt: Attempt, remainingMs: number): Promise<Worked<T>> {
+  try {
+    const worked = await withDeadline(attempt.clock, remainingMs, work(tx));
+    if (worked.kind === "settled") return { kind: "done", value: worked.value };
+    return { kind: "late", error: deadlineError(attempt.operation, attempt.deadlineMs) };
+  } catch (error) {
+    return { kind: "threw", error: asError(error) };
+  }
+}
+
+interface OpenUnit {
+  readonly tx: OwnedTx;
+  /** The first error of a statement, also if nobody looked at it. */
+  failure(): Error | null;
+  /** True if a statement of `work` ended the transaction other than by a rollback. */
+  isCommittedByWork(): boolean;
+  /** Refuses further statements. */
+  end(): void;
+  /** Resolves when no statement is under way any more. */
+  idle(): Promise<void>;
+}
+
+function openUnit(session: Session, operation: string, remainingMs: () => number): OpenUnit {
+  let failure: Error | null = null;
+  let isOver = false;
+  let isCommittedByWork = false;
+  let last: Promise<unknown> = Promise.resolve();
+
+  const send = async (sql: string, values: readonly OwnedValue[]): Promise<readonly Row[]> => {
+    if (failure !== null) throw poisoned(operation, failure);
+    try {
+      checkOwnedValues(values);
+      const answer = await session.run(operation, { text: sql, values: [...values], types: session.types }, remainingMs());
+      if (session.status() === "I") {
+        isCommittedByWork = answer.command !== "ROLLBACK";
+        throw ended(operation);
+      }
+      return answer.rows as readonly Row[];
+    } catch (error) {
+      failure = asError(error);
+      throw failure;
+    }
+  };
+
+  return {
+    tx: {
+      dialect: "postgres",
+      query(sql, values) {
+        if (isOver) return Promise.reject(ended(operation));
+        // One after the other, also when `work` does not wait: the driver knows no other order, and the first error must be the last word.
+        const answer = last.then(() => send(sql, values));
+        last = answer.catch(() => undefined);
+        return answer;
+      },
+    },
+    failure: () => failure,
+    isCommittedByWork: () => isCommittedByWork,
+    end: () => {
+      isOver = true;
+    },
+    idle: async () => {
+      await last;
+    },
+  };
+}
+
+/** True if the server answered: the session is as new. Otherwise it is destroyed, and with it the transaction. */
+async function rollBack(session: Session): Promise<boolean> {
+  if (session.lost.aborted) return false;
+  try {
+    await session.run("rollback", { text: "rollback" }, rollbackDeadlineMs);
+    return true;
+  } catch {
+    // Whoever rolls back already has the error that matters; the server rolls back what its client left.
+    session.destroy();
+    return false;
+  }
+}
+
+/** What `work` threw tells most, unless it only stumbled over the poison; a swallowed error is reported as what it is. */
+function reportable<T>(operation: string, failure: Error | null, worked: Worked<T>): Error {
+  if (worked.kind === "threw" && !(failure !== null && isWaybillError(worked.error, "WAYBILL_UNIT_POISONED"))) return worked.error;
+  if (worked.kind === "done" && failure !== null) return poisoned(operation, failure);
+  return failure ?? poisoned(operation);
+}
+
+function asksAgain(error: unknown): error is Error & { readonly facts: { readonly sqlState: string } } {
+  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "40001" || error.facts.sqlState === "40P01");
+}
+
+/** 08007 transaction resolution unknown, 40003 statement completion unknown: the server itself does not know. */
+function isCompletionUnknown(error: unknown): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "08007" || error.facts.sqlState === "40003");
+}
+
+function poisoned(operation: string, cause?: Error): Error {
+  const message = `An error inside ${operation} poisoned its transaction: only a rollback may follow. Let the first error out.`;
+  return waybillError("WAYBILL_UNIT_POISONED", message, { operation }, cause);
+}
+
+function ended(operation: string): Error {
+  const message = `The transaction of ${operation} is over: send statements before the work ends, and no COMMIT or ROLLBACK of your own.`;
+  return waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "finished" });
+}
+
+function connectionLost(operation: string): Error {
+  const message = `The connection was lost during ${operation}, before its COMMIT was sent. Try again.`;
+  return waybillError("WAYBILL_DATABASE", message, { operation, sqlState: null, isTransient: true });
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error("The work threw something that is no error.", { cause: thrown });
+}

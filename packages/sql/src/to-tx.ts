@@ -1,0 +1,34 @@
+/**
+ * Joins a transaction that somebody else opened. Nothing is imported: a handle is known by its shape, and refused by it.
+ */
+import { waybillError } from "@waybill/core";
+import { type KnexTransaction, knexTx } from "./adapters/knex.ts";
+import { type PgClient, pgTx } from "./adapters/pg.ts";
+import type { Tx } from "./tx.ts";
+
+/** What can be joined: a pg client after BEGIN, a knex transaction, or any `Tx` of your own making. */
+export type TransactionHandle = Tx | PgClient | KnexTransaction;
+
+/**
+ * The open transaction behind a handle. A `Tx` passes through as it is.
+ *
+ * @throws WAYBILL_NOT_IN_TRANSACTION for a pool, a bare knex, a pg client outside a transaction (told from pg 8.23 on; an older
+ *   driver does not say), a finished knex transaction, or anything else
+ * @throws WAYBILL_UNIT_POISONED for a transaction in which a statement failed: PostgreSQL answers its COMMIT with a rollback
+ * @throws WAYBILL_CONFIG_INVALID for knex on another database than PostgreSQL
+ */
+export function toTx(handle: TransactionHandle): Tx {
+  const unknown: unknown = handle;
+  if ((typeof unknown === "object" && unknown !== null) || typeof unknown === "function") {
+    const shape = unknown as Readonly<Record<string, unknown>>;
+    if (typeof shape["raw"] === "function") return knexTx(handle as KnexTransaction);
+    if (typeof shape["query"] === "function") {
+      return shape["dialect"] === "postgres" || shape["dialect"] === "mysql" ? (handle as Tx) : pgTx(handle as PgClient);
+    }
+  }
+  throw waybillError(
+    "WAYBILL_NOT_IN_TRANSACTION",
+    "Pass your open transaction: a pg client after BEGIN, a knex transaction, or an object with `dialect` and `query`.",
+    { handle: "unknown" },
+  );
+}
