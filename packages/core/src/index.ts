@@ -16,7 +16,7 @@ export { isWaybillError, throwConfigProblems, WaybillError, waybillError } from 
 export type { HttpEvent, InboxEvent, OnEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
 // Telemetry
 export { emit } from "./events.ts";
-export { keyProblem, topicProblem, typeProblem } from "./grammar.ts";
+export { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 // Envelope: headers, trace, CloudEvents, signatures
 export { percentDecode, percentEncode, sourceHeader, validateHeaders } from "./headers.ts";
 export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
@@ -33,6 +33,7 @@ export type { SignatureHeaders, SignedContent } from "./signature.ts";
 export { sign, signatureToleranceMs, signingSecret, verifySignature } from "./signature.ts";
 export type { Delivery, HandleDeliveries, Settlement, Source } from "./source.ts";
 export type { SchemaInput, SchemaOutput, StandardIssue, StandardResult, StandardSchema } from "./standard-schema.ts";
+export { isWellFormed } from "./text.ts";
 export type { TraceContext } from "./trace-context.ts";
 export { traceHeaders, traceOf } from "./trace-context.ts";
 export type { FailureScope, PublishOptions, PublishOutcome, Transport } from "./transport.ts";
