@@ -110,7 +110,7 @@ const validHistory: fc.Arbitrary<History> = fc
     const history: History = {
       intents,
       businessRows,
-      ledger: ledger.map(({ isDead: _, ...row }) => row),
+      ledger: ledger.map(({ isDead: _isDead, ...row }) => row),
       subscriptions: subscriptions.map(({ name, topics }) => ({
         subscription: name,
         topics,

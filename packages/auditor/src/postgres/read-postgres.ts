@@ -1,7 +1,9 @@
 import { AuditInputError } from "../audit-input-error.ts";
-import { arrayAt, countAt, type Fields, flagAt, idAt, oneOfAt, textAt, textOrNullAt } from "../fields.ts";
+import { arrayAt, countAt, type Fields, flagAt, idAt, objectAt, oneOfAt, textAt, textOrNullAt } from "../fields.ts";
 import type { DeadLetter, Effect, Handled, History, IdRange, LedgerRow, SubscriptionState } from "../history.ts";
 import { type PostgresPlace, type Query, readAll } from "./read-all.ts";
+import { countSpilled } from "./statements/count-spilled.ts";
+import { findTable } from "./statements/find-table.ts";
 import { readDeadLetters } from "./statements/read-dead-letters.ts";
 import { readHandled } from "./statements/read-handled.ts";
 import { readRows } from "./statements/read-rows.ts";
@@ -20,14 +22,20 @@ export type LedgerPart = Pick<History, "ledger" | "subscriptions" | "deadLetters
 export async function readLedger(place: PostgresPlace, stream = "default"): Promise<LedgerPart> {
   const { schema = "public", prefix = "waybill_" } = place;
   const outbox = tableName(schema, stream === "default" ? `${prefix}outbox` : `${prefix}${stream}_outbox`);
-  const [rows = [], subscriptions = [], letters = []] = await readAll(place, [
+  const spill = tableName(schema, `${prefix}spill`);
+  // Not every version of the relay's tables has one; where there is none, nothing is copied aside.
+  const [found = []] = await readAll(place, [{ sql: findTable, values: [spill] }]);
+  const hasSpill = flagAt(objectAt(found[0], "spill"), "is_there", "spill");
+  const [rows = [], subscriptions = [], letters = [], counts = []] = await readAll(place, [
     { sql: readRows(outbox) },
-    { sql: readSubscriptions(tableName(schema, `${prefix}subscription`), tableName(schema, `${prefix}spill`)), values: [stream] },
+    { sql: readSubscriptions(tableName(schema, `${prefix}subscription`)), values: [stream] },
     { sql: readDeadLetters(tableName(schema, `${prefix}dead_letter`)), values: ["relay", `${stream}/`] },
+    ...(hasSpill ? [{ sql: countSpilled(spill), values: [stream] }] : []),
   ]);
+  const spilled = new Map(counts.map((row) => [textAt(row, "subscription", "spill"), Number(idAt(row, "spilled", "spill"))]));
   return {
     ledger: rows.map((row, at) => ledgerRowOf(row, `ledger[${at}]`)),
-    subscriptions: subscriptions.map((row, at) => subscriptionOf(row, `subscriptions[${at}]`)),
+    subscriptions: subscriptions.map((row, at) => subscriptionOf(row, spilled, `subscriptions[${at}]`)),
     deadLetters: letters.map((row, at) => deadLetterOf(row, "relay", stream.length + 1, `deadLetters[${at}]`)),
   };
 }
@@ -82,17 +90,18 @@ const ledgerRowOf = (row: Fields, where: string): LedgerRow => ({
   payloadDigest: textAt(row, "digest", where),
 });
 
-function subscriptionOf(row: Fields, where: string): SubscriptionState {
+function subscriptionOf(row: Fields, spilled: ReadonlyMap<string, number>, where: string): SubscriptionState {
+  const subscription = textAt(row, "subscription", where);
   const lo = arrayAt(row["hole_lo"], `${where}.hole_lo`);
   const hi = arrayAt(row["hole_hi"], `${where}.hole_hi`);
   if (lo.length !== hi.length) throw new AuditInputError(where, "hole_lo and hole_hi have different lengths");
   return {
-    subscription: textAt(row, "subscription", where),
+    subscription,
     lastId: idAt(row, "last_id", where),
     openRanges: lo.map((_, at): IdRange => ({ lo: idAt({ lo: lo[at] }, "lo", where), hi: idAt({ hi: hi[at] }, "hi", where) })),
     owner: textOrNullAt(row, "owner", where),
     isLeaseValid: flagAt(row, "is_lease_valid", where),
-    spilled: Number(idAt(row, "spilled", where)),
+    spilled: spilled.get(subscription) ?? 0,
   };
 }
 

@@ -1,19 +1,18 @@
 import type { TableName } from "../table-name.ts";
 
 /**
- * The cursors of stream $1, with the number of messages each has copied aside.
+ * The cursors of stream $1.
  *
- * Whether a lease still holds is asked of the database's clock. Served by the primary keys of both tables.
+ * Whether a lease still holds is asked of the database's clock. Served by the primary key.
  * No row: no relay ever started on the stream.
  */
-export const readSubscriptions = (subscriptions: TableName, spill: TableName): string => `
-  select s.subscription,
-         s.last_id::text as last_id,
-         coalesce(s.hole_lo, '{}')::text[] as hole_lo,
-         coalesce(s.hole_hi, '{}')::text[] as hole_hi,
-         s.owner::text as owner,
-         coalesce(s.lease_until > clock_timestamp(), false) as is_lease_valid,
-         (select count(*) from ${spill} c where c.stream = s.stream and c.subscription = s.subscription)::text as spilled
-  from ${subscriptions} s
-  where s.stream = $1
-  order by s.subscription`;
+export const readSubscriptions = (subscriptions: TableName): string => `
+  select subscription,
+         last_id::text as last_id,
+         hole_lo::text[] as hole_lo,
+         hole_hi::text[] as hole_hi,
+         owner::text as owner,
+         lease_until > clock_timestamp() as is_lease_valid
+  from ${subscriptions}
+  where stream = $1
+  order by subscription`;
