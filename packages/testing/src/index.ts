@@ -1,5 +1,10 @@
 // Real servers
 
+export type { Fault, FaultProxy, FaultProxyOptions, FaultTrigger, InjectedFault } from "./fault-proxy.ts";
+// Faults on a link
+export { startFaultProxy } from "./fault-proxy.ts";
+// Chance and waiting
+export { seededRandom } from "./seeded-random.ts";
 export { freePort } from "./servers/free-port.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";
 export { startPostgres } from "./servers/postgres.ts";
@@ -13,3 +18,5 @@ export { testDatabase } from "./test-database.ts";
 export type { TestServer } from "./test-servers.ts";
 // The servers of a test run, and a database of one's own
 export { forEachPostgres, testServers } from "./test-servers.ts";
+export type { WaitUntilOptions } from "./wait-until.ts";
+export { waitUntil } from "./wait-until.ts";

@@ -22,13 +22,12 @@ export async function setup(): Promise<() => Promise<void>> {
     }),
     providePostgres({ name: "postgres-local", providers: ["environment", "standardPort", "compose"], composeFile }),
   ]);
+  const used = provided.filter((server) => server.kind === "used");
   const stopAll = async (): Promise<void> => {
-    await Promise.all(provided.map((server) => (server.kind === "used" ? server.stop() : undefined)));
+    await Promise.all(used.map((server) => server.stop()));
   };
-  const used = provided.flatMap((server) =>
-    server.kind === "used" ? [{ name: server.name, url: server.url, version: server.version }] : [],
-  );
-  process.env[testServersVariable] = JSON.stringify(used);
+  const listed = used.map(({ name, url, version }) => ({ name, url, version }));
+  process.env[testServersVariable] = JSON.stringify(listed);
   report(provided);
   const skipped = provided.flatMap((server) => (server.kind === "skipped" ? [`${server.name}: ${server.reason}`] : []));
   for (const line of skipped) console.warn(`SKIPPED ${line}`);

@@ -44,7 +44,11 @@ describe("providing a PostgreSQL", () => {
   });
 
   it("takes the first provider that has one", async () => {
-    const provided = await providePostgres({ name: "mine", providers: ["compose", "launcher"], composeFile: "/nowhere/docker-compose.yml" });
+    const provided = await providePostgres({
+      name: "mine",
+      providers: ["compose", "launcher"],
+      composeFile: "/nowhere/docker-compose.yml",
+    });
     if (provided.kind === "skipped") throw new Error(provided.reason);
     try {
       expect(provided).toMatchObject({ name: "mine", from: "started from npm's binaries" });
