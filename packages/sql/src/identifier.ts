@@ -56,6 +56,11 @@ export function tableOf(space: Namespace, name: string): Identifier {
   return (space.schema === null ? table : `${quote(space.dialect, space.schema)}.${table}`) as Identifier;
 }
 
+/** The schema of a namespace by itself; null where the connection decides. */
+export function schemaOf(space: Namespace): Identifier | null {
+  return space.schema === null ? null : (quote(space.dialect, space.schema) as Identifier);
+}
+
 function quote(dialect: Dialect, name: string): string {
   return dialect === "postgres" ? `"${name}"` : `\`${name}\``;
 }

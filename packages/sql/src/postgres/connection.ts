@@ -31,7 +31,7 @@ export function createConnection(session: Session, options: ConnectionOptions): 
     }
   };
 
-  const { unitOfWork } = createUnits({
+  const units = createUnits({
     ...options,
     borrow: async (deadlineMs) => {
       const giveBack = await turns(deadlineMs);
@@ -45,7 +45,7 @@ export function createConnection(session: Session, options: ConnectionOptions): 
     query: (sql, values, statement = {}) => inTurn(statement, (deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>
       inTurn(statement, (deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
-    unitOfWork,
+    unitOfWork: (work, unit) => units.unitOfWork(work, unit),
     close: () => session.end(closeDeadlineMs),
   };
 }

@@ -71,7 +71,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       pool.release(session);
     }
   };
-  const { unitOfWork } = createUnits({
+  const units = createUnits({
     clock,
     random,
     onEvent,
@@ -88,7 +88,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       lend(statement, (session, deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>
       lend(statement, (session, deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
-    unitOfWork,
+    unitOfWork: (work, unit) => units.unitOfWork(work, unit),
 
     async connect({ purpose, deadlineMs = connectDeadlineMs }) {
       if (closing !== null) throw closedError();

@@ -12,6 +12,7 @@ export async function runStatement(
   options: StatementOptions,
   deadlineMs: number,
 ): Promise<readonly Row[]> {
+  checkOwnedValues(values);
   await session.allow(deadlineMs);
   const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);
@@ -26,6 +27,7 @@ export async function runTextStatement(
   options: StatementOptions,
   deadlineMs: number,
 ): Promise<readonly TextRow[]> {
+  checkOwnedValues(values);
   await session.allow(deadlineMs);
   const query = { text: sql, values: [...values], types: rawTypes, rowMode: "array" as const, ...nameFor(session, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);

@@ -58,26 +58,26 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
   }
 
   const unit = openUnit(session, operation, remainingMs);
-  const thrown = await runWork(work, unit.tx, attempt, remainingMs());
+  const worked = await runWork(work, unit.tx, attempt, remainingMs());
   unit.end();
-  if (thrown.kind === "late") {
+  if (unit.isCommittedByWork()) return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
+  if (worked.kind === "late") {
     session.destroy();
-    return rolledBack(thrown.error);
+    return rolledBack(worked.error);
   }
   await unit.idle();
 
   const failure = unit.failure();
-  if (unit.isCommittedByWork()) return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
-  if (failure !== null || thrown.kind === "threw") {
+  if (failure !== null || worked.kind === "threw") {
     await rollBack(session);
-    const error = reportable(operation, failure, thrown);
+    const error = reportable(operation, failure, worked);
     return asksAgain(failure) ? { ...rolledBack(error, "asked"), sqlState: failure.facts.sqlState } : rolledBack(error);
   }
   if (clock.monotonicMs() >= attempt.untilMs) {
     await rollBack(session);
     return rolledBack(deadlineError(operation, attempt.deadlineMs));
   }
-  return commit(session, operation, thrown.value, remainingMs(), rolledBack);
+  return commit(session, operation, worked.value, remainingMs(), rolledBack);
 }
 
 async function commit<T>(
