@@ -48,6 +48,8 @@ export interface DeadLetterMessage {
 export interface NewDeadLetter extends DeadLetterMessage {
   readonly reason: string | null;
   readonly attempts: number;
+  /** Of type and payload, where the origin tells messages of one id apart by it; otherwise left out. */
+  readonly fingerprint?: string | null;
   /** True if one of the attempts ended `unknown`: the receiver may have it. */
   readonly mayBeStored: boolean;
 }

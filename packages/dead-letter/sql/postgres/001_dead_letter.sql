@@ -20,6 +20,8 @@ create table waybill_dead_letter (
   state         text        not null check (state in ('dead', 'held', 'released', 'done', 'discarded')),
   -- null: it never failed itself, it waits behind one that did.
   reason        text,
+  -- Of type and payload, where the origin compares them (inbox): same id, other content is another message.
+  fingerprint   text,
   attempts      integer     not null default 0,
   -- An attempt ended unknown: the receiver may have it.
   may_be_stored boolean     not null default false,

@@ -150,6 +150,7 @@ function toJsonRow(letter: NewDeadLetter): Readonly<Record<string, string | numb
     payload_hex: letter.payload instanceof Uint8Array ? Buffer.from(letter.payload).toString("hex") : null,
     created_at_ms: letter.createdAtMs,
     reason: letter.reason,
+    fingerprint: letter.fingerprint ?? null,
     attempts: letter.attempts,
     may_be_stored: letter.mayBeStored,
   };
@@ -171,6 +172,7 @@ function toDeadLetter(reader: Reader, row: Row): DeadLetter {
     payload: hex === null ? textOrNull(row.payload) : new Uint8Array(Buffer.from(hex, "hex")),
     createdAtMs: createdAtMs === null ? null : Number(createdAtMs),
     reason: textOrNull(row.reason),
+    fingerprint: textOrNull(row.fingerprint),
     attempts: Number(row.attempts),
     mayBeStored: Number(row.may_be_stored) === 1,
     state: "released",

@@ -12,18 +12,18 @@ import type { Identifier } from "@waybill/sql";
 export const insertDeadLetters = (letters: Identifier): string => `
   insert into ${letters}
     (origin, reader, sequence, message_id, type, topic, key, headers, payload, payload_bytes,
-     created_at, state, reason, attempts, may_be_stored)
+     created_at, state, reason, fingerprint, attempts, may_be_stored)
   select $1, $2, given.sequence, given.message_id, given.type, given.topic, given.key, given.headers, given.payload,
          decode(given.payload_hex, 'hex'),
          to_timestamp(given.created_at_ms / 1000),
          case when given.reason is null then 'held' else 'dead' end,
-         given.reason, given.attempts, given.may_be_stored
+         given.reason, given.fingerprint, given.attempts, given.may_be_stored
   from rows from (json_to_recordset($3::json) as (
          sequence bigint, message_id text, type text, topic text, key text, headers text, payload text, payload_hex text,
-         created_at_ms double precision, reason text, attempts integer, may_be_stored boolean
+         created_at_ms double precision, reason text, fingerprint text, attempts integer, may_be_stored boolean
        )) with ordinality as given (
          sequence, message_id, type, topic, key, headers, payload, payload_hex,
-         created_at_ms, reason, attempts, may_be_stored, place
+         created_at_ms, reason, fingerprint, attempts, may_be_stored, place
        )
   order by given.place
   on conflict (origin, reader, sequence, message_id) do nothing`;

@@ -57,7 +57,7 @@ export const takeReleased = (letters: Identifier): string => `
   select sequence::text as sequence, message_id, type, topic, key, headers, payload,
          encode(payload_bytes, 'hex') as payload_hex,
          (extract(epoch from created_at) * 1000)::text as created_at_ms,
-         reason, attempts::text as attempts,
+         reason, fingerprint, attempts::text as attempts,
          case when may_be_stored then 1 else 0 end as may_be_stored,
          (extract(epoch from given_up_at) * 1000)::text as given_up_at_ms
   from taken

@@ -1,0 +1,100 @@
+import { type Identifier, type Namespace, type Row, tableOf } from "@waybill/sql";
+import type { Attempts, Claimed, InboxStore } from "../inbox-store.ts";
+import { claimMessage } from "./statements/claim.ts";
+import { claimAnyway } from "./statements/claim-anyway.ts";
+import { clearAttempts } from "./statements/clear-attempts.ts";
+import { countAttempt } from "./statements/count-attempt.ts";
+import { readPrint } from "./statements/read-print.ts";
+import { removeAttempts } from "./statements/remove-attempts.ts";
+import { removeHandled } from "./statements/remove-handled.ts";
+import { startAttempt } from "./statements/start-attempt.ts";
+import { unclaimMessage } from "./statements/unclaim.ts";
+import { withdrawStart } from "./statements/withdraw-start.ts";
+
+export interface PostgresInboxStoreOptions {
+  readonly space: Namespace;
+  readonly consumer: string;
+  /** The table of dead letters, which a claim looks at. */
+  readonly letters: Identifier;
+}
+
+/** The inbox's rows on PostgreSQL. */
+export function postgresInboxStore({ space, consumer, letters }: PostgresInboxStoreOptions): InboxStore {
+  const inbox = tableOf(space, "inbox");
+  const attempts = tableOf(space, "inbox_attempt");
+  const sql = {
+    claim: claimMessage(inbox, letters),
+    claimAnyway: claimAnyway(inbox),
+    clearAttempts: clearAttempts(attempts),
+    countAttempt: countAttempt(attempts),
+    readPrint: readPrint(inbox),
+    removeAttempts: removeAttempts(attempts),
+    removeHandled: removeHandled(inbox),
+    startAttempt: startAttempt(attempts, inbox),
+    unclaim: unclaimMessage(inbox),
+    withdrawStart: withdrawStart(attempts),
+  };
+  return {
+    async claim(tx, claim) {
+      const { messageId, fingerprint, lane } = claim;
+      const values = [consumer, messageId, fingerprint, lane?.topic ?? null, lane?.key ?? null, claim.waitsBehindDead];
+      const [row] = await tx.query(sql.claim, [...values, claim.createdAtMs, claim.retentionMs]);
+      const claimed = toClaimed(row ?? {}, fingerprint);
+      if (claimed !== null) return claimed;
+      // Another unit committed the same row while our insert waited for it: this statement's snapshot is newer and shows it.
+      const [known] = await tx.query(sql.readPrint, [consumer, messageId]);
+      return { kind: "handled", isSameContent: known?.fingerprint === fingerprint };
+    },
+
+    async claimAnyway(tx, { messageId, fingerprint }) {
+      const rows = await tx.query(sql.claimAnyway, [consumer, messageId, fingerprint]);
+      if (rows.length === 1) return { kind: "claimed" };
+      const [known] = await tx.query(sql.readPrint, [consumer, messageId]);
+      return { kind: "handled", isSameContent: known?.fingerprint === fingerprint };
+    },
+
+    async unclaim(tx, messageId) {
+      await tx.query(sql.unclaim, [consumer, messageId]);
+    },
+
+    async startAttempt(statements, messageId) {
+      const [row] = await statements.query(sql.startAttempt, [consumer, messageId]);
+      return row === undefined ? null : toAttempts(row);
+    },
+
+    async countAttempt(statements, messageId, { isStartCounted, isFailed }) {
+      const [row] = await statements.query(sql.countAttempt, [consumer, messageId, isStartCounted ? 0 : 1, isFailed ? 1 : 0]);
+      return toAttempts(row ?? {});
+    },
+
+    async withdrawStart(statements, messageId) {
+      await statements.query(sql.withdrawStart, [consumer, messageId]);
+    },
+
+    async clearAttempts(tx, messageId) {
+      await tx.query(sql.clearAttempts, [consumer, messageId]);
+    },
+
+    async removeHandled(statements, olderThanMs, rowsMax) {
+      return (await statements.query(sql.removeHandled, [consumer, olderThanMs, rowsMax])).length;
+    },
+
+    async removeAttempts(statements, olderThanMs, rowsMax) {
+      return (await statements.query(sql.removeAttempts, [consumer, olderThanMs, rowsMax])).length;
+    },
+  };
+}
+
+/** null: our insert met a row that the snapshot does not show. */
+function toClaimed(row: Row, fingerprint: string): Claimed | null {
+  if (typeof row.known_print === "string") return { kind: "handled", isSameContent: row.known_print === fingerprint };
+  if (row.filed_same === true) return { kind: "onFile", isSameContent: true };
+  if (row.filed_other === true) return { kind: "onFile", isSameContent: false };
+  if (row.must_wait === true) return { kind: "mustWait" };
+  if (row.too_old === true) return { kind: "tooOld" };
+  return row.is_new === true ? { kind: "claimed" } : null;
+}
+
+function toAttempts(row: Row): Attempts {
+  return { started: Number(row.started), failed: Number(row.failed) };
+}
