@@ -1,9 +1,16 @@
 // Real servers
 
+export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOptions } from "./child.ts";
+// Children that are killed
+export { startChild } from "./child.ts";
 export type { Fault, FaultProxy, FaultProxyOptions, FaultTrigger, InjectedFault } from "./fault-proxy.ts";
 // Faults on a link
 export { startFaultProxy } from "./fault-proxy.ts";
-// Chance and waiting
+export type { KillOnEventOptions } from "./kill-on-event.ts";
+export { killOnEvent, tellParent } from "./kill-on-event.ts";
+export type { ManualClock, ManualClockOptions } from "./manual-clock.ts";
+// Time, chance and waiting
+export { manualClock } from "./manual-clock.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { freePort } from "./servers/free-port.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";

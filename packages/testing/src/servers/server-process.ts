@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import type { Socket } from "node:net";
-import { runCommand } from "./run-command.ts";
+import { dyingWithUs } from "./death-signal.ts";
 
 export interface ServerProcess {
   readonly pid: number;
@@ -36,11 +36,10 @@ const outputMax = 8_192;
 /** Starts a server process. Rejects only if the program cannot be executed at all. */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
   const { command, args, folder, ...spawnOptions } = options;
-  const canDieWithParent = await hasDeathSignal();
-  const [program, programArgs] = canDieWithParent ? ["setpriv", ["--pdeathsig", "KILL", command, ...args]] : [command, args];
-  const child = spawn(program, programArgs, {
+  const bound = await dyingWithUs(command, args);
+  const child = spawn(bound.command, bound.args, {
     ...spawnOptions,
-    detached: canDieWithParent,
+    detached: bound.isCertain,
     stdio: ["ignore", "ignore", "pipe"],
     windowsHide: true,
   });
@@ -85,11 +84,4 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       return isGone;
     },
   };
-}
-
-/** Whether `setpriv` (util-linux, not BusyBox) is here: it asks the kernel to kill a process when its parent dies. */
-async function hasDeathSignal(): Promise<boolean> {
-  if (process.platform !== "linux") return false;
-  const answer = await runCommand("setpriv", ["--pdeathsig", "KILL", "true"], { deadlineMs: 5_000 });
-  return answer.code === 0;
 }
