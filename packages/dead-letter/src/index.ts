@@ -1,4 +1,5 @@
 // Messages given up or held, as the engines see them
+
 export { createDeadLetters } from "./create-dead-letters.ts";
 export type {
   DeadLetter,
@@ -16,5 +17,14 @@ export type {
   ReleasedLane,
 } from "./dead-letters.ts";
 
-// Its table
+// As operators see them
+
+export type { DeadLetterFilter, DeadLetterPlace } from "./dead-letter-filter.ts";
+export type { Decided, DecisionOptions } from "./decide-dead-letters.ts";
+export { discardDeadLetters, redriveDeadLetters } from "./decide-dead-letters.ts";
+export type { ListDeadLettersOptions, ListedDeadLetter } from "./list-dead-letters.ts";
+export { listDeadLetters } from "./list-dead-letters.ts";
+
+// Their table
+
 export { deadLetterMigrations } from "./migrations.ts";
