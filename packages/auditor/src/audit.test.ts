@@ -286,6 +286,12 @@ describe("no ghost", () => {
     expectOnly(audit({ ...clean, effects: drifted }), "NG", "drifted");
   });
 
+  it("flags bytes that differ from the journaled ones where the row is gone", () => {
+    const gone = { ...clean, ledger: without(clean.ledger, "free") };
+    expect(audit(gone).verdict).toBe("passed");
+    expectOnly(audit({ ...gone, received: [...clean.received, record("free", { payloadDigest: "other bytes" })] }), "NG", "drifted");
+  });
+
   it("flags a row that does not carry what its writer meant", () => {
     for (const more of [{ payloadDigest: "other bytes" }, { topic: "payments" }, { key: "c" }]) {
       const intents = clean.intents.map((each) => (each.messageId === "free" ? { ...each, ...more } : each));
@@ -320,7 +326,8 @@ describe("no double", () => {
   });
 
   it("flags a second ledger row of a message", () => {
-    expectOnly(audit({ ...clean, ledger: [...clean.ledger, row(7n, "free", null)] }), "ND", "doubled");
+    expectOnly(audit({ ...clean, ledger: [...clean.ledger, row(7n, "a1", "a")] }), "ND", "doubled");
+    expectOnly(audit({ ...clean, ledger: [...clean.ledger, row(3n, "free", null), row(7n, "free", null)] }), "ND", "doubled");
   });
 });
 
@@ -337,6 +344,12 @@ describe("order per key", () => {
       ["received", "a2"],
       ["received", "a1"],
     ]);
+  });
+
+  it("shows the first of each, not the repetitions", () => {
+    const verdict = audit({ ...clean, received: inOrder("a2", "a2", "a1", "a1", "a2", "a3", "raw", "b1", "free", "found") });
+    expectOnly(verdict, "OK", "outOfOrder");
+    expect(verdict.witnesses[0]?.trace.slice(2).map((step) => step.position)).toEqual([0, 2]);
   });
 
   it("counts each message that came too late", () => {
@@ -378,6 +391,13 @@ describe("order per key", () => {
     expectOnly(audit({ ...clean, intents }), "OK", "outOfOrder");
   });
 
+  it("does not expect a place for what was discarded and arrived all the same", () => {
+    const received = inOrder("b1", "a2", "a3", "a1", "raw", "free", "found");
+    const effects = ["b1", "a2", "a3", "a1", "raw", "free", "found"].map((id) => effect(id));
+    expect(audit({ ...clean, received, effects, deadLetters: [letter("a1", "discarded")] }).verdict).toBe("passed");
+    expect(audit({ ...clean, received, effects, deadLetters: [letter("a1", "done")] }).counts.outOfOrder).toBe(2);
+  });
+
   it("lets a released dead letter come late only where its followers did not wait for it", () => {
     const received = inOrder("b1", "a2", "a3", "raw", "free", "found", "a1");
     const effects = ["b1", "a2", "a3", "raw", "free", "found", "a1"].map((id) => effect(id));
@@ -391,6 +411,10 @@ describe("order per key", () => {
 describe("quiescence", () => {
   it("flags a lease that is still held", () => {
     expectOnly(audit({ ...clean, subscriptions: [{ ...idle, owner: "left over", isLeaseValid: true }] }), "QS", "leased");
+  });
+
+  it("accepts a lease that nobody holds", () => {
+    expect(audit({ ...clean, subscriptions: [{ ...idle, owner: null, isLeaseValid: true }] }).verdict).toBe("passed");
   });
 
   it("flags a range that is still open", () => {
@@ -417,6 +441,19 @@ describe("quiescence", () => {
     const behind = { ...waiting, received: without(waiting.received, "a3"), effects: without(waiting.effects, "a3") };
     expect(audit({ ...behind, deadLetters: [letter("raw", "held"), letter("a3", "dead")] }).verdict).toBe("passed");
     expectOnly(audit({ ...behind, deadLetters: [letter("raw", "held"), letter("a3", "discarded")] }), "QS", "unfinished");
+  });
+
+  it("takes the first dead letter of a key at the same subscription for what a held message waits for", () => {
+    const ids = ["a2", "a3", "raw"];
+    const waiting = { ...cleanWithoutHandled, received: clean.received.filter((each) => !ids.includes(each.messageId)) };
+    const history = { ...waiting, effects: clean.effects.filter((each) => !ids.includes(each.messageId)) };
+    expect(audit({ ...history, deadLetters: [letter("a2", "dead"), letter("a3", "held"), letter("raw", "dead")] }).verdict).toBe("passed");
+    expect(audit({ ...history, deadLetters: [letter("raw", "dead"), letter("a3", "held"), letter("a2", "dead")] }).verdict).toBe("passed");
+    const second = clean.ledger.map((each) => record(each.messageId, { subscription: "second" }));
+    const both = { ...history, subscriptions: [idle, { ...idle, subscription: "second" }], received: [...history.received, ...second] };
+    const deadElsewhere = [letter("a2", "done"), letter("a2", "dead", { reader: "second" }), letter("a3", "held"), letter("raw", "held")];
+    const received = [...both.received, record("a2")];
+    expect(audit({ ...both, received, deadLetters: deadElsewhere }).counts.unfinished).toBe(2);
   });
 
   it("accepts what an inbox holds without anything dead before it, as it does with unknown types", () => {
@@ -453,6 +490,13 @@ describe("half", () => {
     ).toBe("passed");
   });
 
+  it("accepts an unknown outcome whose message row is gone when the message was received or given up", () => {
+    const gone = { ...cleanWithoutHandled, ledger: without(clean.ledger, "found") };
+    expect(audit(gone).verdict).toBe("passed");
+    const unpublished = { ...gone, received: without(clean.received, "found"), effects: without(clean.effects, "found") };
+    expect(audit({ ...unpublished, deadLetters: [letter("found", "dead")] }).verdict).toBe("passed");
+  });
+
   it("flags a committed message without its business row", () => {
     expectOnly(audit({ ...clean, businessRows: clean.businessRows?.filter((id) => id !== "a1") ?? [] }), "half", "half");
   });
@@ -460,6 +504,8 @@ describe("half", () => {
   it("flags a business row that outlived its rollback, and one that nobody journaled", () => {
     expectOnly(audit({ ...clean, businessRows: [...(clean.businessRows ?? []), "back"] }), "half", "half");
     expectOnly(audit({ ...clean, businessRows: [...(clean.businessRows ?? []), "foreign"] }), "half", "half");
+    const received = [...clean.received, record("foreign")];
+    expectOnly(audit({ ...clean, received, businessRows: [...(clean.businessRows ?? []), "foreign"] }), "half", "half");
   });
 
   it("flags a dedupe row without its effect, and an effect without its dedupe row", () => {

@@ -55,7 +55,7 @@ export function judgeGhosts(history: History, messages: Messages, findings: Find
   for (const [position, row] of history.ledger.entries()) {
     const message = messages.byId.get(row.messageId);
     const intent = message?.intent;
-    if (message === undefined || intent === undefined || message.row !== row) continue;
+    if (message === undefined || intent === undefined) continue;
     if (message.fate === "rolledBack") look("ledger", position, row, undefined, "its ledger row is there");
     else {
       const { messageId, topic, key } = intent;
@@ -70,9 +70,8 @@ export function judgeGhosts(history: History, messages: Messages, findings: Find
   for (const [position, row] of (history.handled ?? []).entries()) look("handled", position, row, row.consumer, "it has a dedupe row");
 }
 
-/** Undefined means equal. What either side cannot tell is equal. A half message has nothing it could differ from. */
+/** Undefined means equal. What either side cannot tell is equal. */
 function differenceOf(message: Message, sighting: Sighting): string | undefined {
-  if (message.fate === "half") return undefined;
   const { payloadDigest, topic, key, sequence } = sighting;
   if (payloadDigest !== undefined && message.payloadDigest !== undefined && payloadDigest !== message.payloadDigest) return "other bytes";
   if (topic !== undefined && topic !== message.topic) return "another topic";

@@ -17,7 +17,8 @@ import type { TraceStep } from "./verdict.ts";
  *     none         yes   ·           committed
  *     none         no    there       half
  *
- * A business row without a ledger row, for a message that was received or given up, is no half: the ledger row has been there.
+ * An unknown outcome whose business row is there is no half without its ledger row if the message was received or given up: then the
+ * ledger row has been there.
  * Where nobody read the business rows, they are taken to agree with the message row.
  */
 export type Fate = "committed" | "rolledBack" | "half";
@@ -119,7 +120,7 @@ function messageOf(id: string, draft: Draft, history: History): Message {
 }
 
 function fateOf(intent: Intent | undefined, hasRow: boolean, hasBusinessRow: boolean | undefined, isSeen: boolean): Fate {
-  if (intent === undefined) return hasRow || isSeen ? "committed" : "half";
+  if (intent === undefined) return hasRow ? "committed" : "half";
   switch (intent.outcome) {
     case "committed":
       return hasBusinessRow === false ? "half" : "committed";

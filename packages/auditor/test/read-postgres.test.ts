@@ -15,8 +15,6 @@ const ledgerTables = [
   "relay/sql/postgres/001_relay.sql",
   "dead-letter/sql/postgres/001_dead_letter.sql",
 ];
-/** What the auditor relies on of an inbox's table. */
-const inboxTable = "create table waybill_inbox (consumer text, message_id text, primary key (consumer, message_id))";
 
 const id = (digit: number): string => `00000000-0000-7000-8000-00000000000${digit}`;
 
@@ -29,7 +27,7 @@ forEachPostgres((server) =>
       client = new pg.Client({ connectionString: database.url });
       await client.connect();
       for (const name of ledgerTables) await client.query(migration(name));
-      await client.query(inboxTable);
+      await client.query(migration("inbox/sql/postgres/001_inbox.sql"));
     });
     afterAll(async () => {
       await client?.end();
@@ -49,7 +47,7 @@ forEachPostgres((server) =>
       ('relay', 'default/web', 1, '${id(1)}', 't', 'orders', 'a', '{"größe": "1"}', 'dead', 'refused'),
       ('relay', 'other/web', 1, '${id(1)}', 't', 'orders', 'a', '', 'dead', 'refused'),
       ('inbox', 'inventory', 2, '${id(2)}', 't', 'orders', null, '', 'dead', 'refused')`);
-      await client.query(`insert into waybill_inbox (consumer, message_id) values ('inventory', '${id(1)}')`);
+      await client.query(`insert into waybill_inbox (consumer, message_id, fingerprint) values ('inventory', '${id(1)}', 'f')`);
       await client.query(`create table reservation (id bigint generated always as identity, message_id text not null)`);
       await client.query(`insert into reservation (message_id) values ('${id(3)}'), ('${id(1)}')`);
 
@@ -100,14 +98,21 @@ forEachPostgres((server) =>
       expect(verdict.counts).toMatchObject({ committed: 3, lost: 3, leased: 1, openRanges: 1, unread: 1 });
     });
 
-    it("is read whole when it is larger than a page", async () => {
+    it("is read whole when it is larger than a page, copies counted", async () => {
       await client.query("create schema many");
       await client.query("set search_path to many");
       for (const name of ledgerTables) await client.query(migration(name));
       await client.query(
         "insert into waybill_outbox (type, topic, payload) select 't', 'orders', n::text from generate_series(1, 40001) n",
       );
-      const { ledger } = await readLedger({ url: database.url, schema: "many" });
+      // What the auditor relies on of the table of copies, where there is one.
+      await client.query("create table if not exists waybill_spill (stream text, subscription text)");
+      await client.query("insert into waybill_subscription (stream, subscription) values ('default', 'default')");
+      await client.query(
+        "insert into waybill_spill (stream, subscription) values ('default', 'default'), ('default', 'default'), ('other', 'default')",
+      );
+      const { ledger, subscriptions } = await readLedger({ url: database.url, schema: "many" });
+      expect(subscriptions).toMatchObject([{ subscription: "default", spilled: 2 }]);
       expect(ledger.map((row) => row.sequence)).toEqual(Array.from({ length: 40_001 }, (_, at) => BigInt(at + 1)));
       expect(ledger.at(-1)?.payloadDigest).toBe(digest("40001"));
     });
