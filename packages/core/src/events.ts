@@ -70,6 +70,8 @@ export type RelayEvent = OfSubscription &
       }
     | { readonly name: "relay.parked"; readonly messages: number; readonly topics: readonly string[] }
     | { readonly name: "relay.parkedReading"; readonly messages: number }
+    /** A row that was read is gone: removed by hand, for retention stays below the cursor. */
+    | { readonly name: "relay.rowMissing"; readonly messageId: string; readonly sequence: bigint }
     /** Ten rejections in a row with one code: the topic is slowed down instead of filling the dead letters. */
     | { readonly name: "relay.topicBraked"; readonly topic: string; readonly reason: string }
     | { readonly name: "relay.topicReleased"; readonly topic: string }
@@ -83,6 +85,7 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.releasedFound"; readonly messages: number }
     | { readonly name: "relay.releasedPublished"; readonly messageId: string; readonly sequence: bigint }
     | { readonly name: "relay.releasedFinished"; readonly messageId: string; readonly sequence: bigint }
+    | { readonly name: "relay.soloEnded" }
     | { readonly name: "relay.soloPublishing"; readonly messageId: string; readonly sequence: bigint }
     | { readonly name: "relay.soloDeathCounted"; readonly sequence: bigint; readonly deaths: number }
     | { readonly name: "relay.holesLooking"; readonly ranges: number }

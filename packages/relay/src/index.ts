@@ -1,1 +1,8 @@
-export {};
+// The relay
+
+export type { RelayHealth } from "./health.ts";
+// Its table
+export { relayMigrations } from "./migrations.ts";
+export type { KeyPolicy, RelayOptions } from "./options.ts";
+export type { Relay } from "./relay.ts";
+export { createRelay } from "./relay.ts";

@@ -1,0 +1,136 @@
+/**
+ * Writes dead letters and held messages: a copy is durable before its id counts as finished.
+ *
+ *     lane busy ─▶ BEGIN ─▶ lock the subscription's row under epoch and owner ─▶ insert the copy ─▶ COMMIT ─▶ id finished, lane goes on
+ *                              └ no row: the lease is lost, nothing was written          └ no answer: rule R1 – the next session
+ *                                                                                           looks the sequence up and finds it, or not
+ *
+ * A crash anywhere before the COMMIT publishes or gives up again; a crash after it is found by the look-up. Cursor and retention
+ * need not wait for a dead letter: it is a copy.
+ */
+import type { NewDeadLetter } from "@waybill/dead-letter";
+import type { LedgerRow } from "@waybill/outbox";
+import type { OwnedTx } from "@waybill/sql";
+import type { Entry, Lane } from "./lanes.ts";
+import type { Progress } from "./progress.ts";
+import type { Session } from "./session.ts";
+
+const heldAtOnceMax = 100;
+
+export interface GivingUp {
+  /** True while the dead-letter table may have open rows: then what is read is looked up before it is published. */
+  readonly mayBeOpen: boolean;
+  /** How often rows were inserted; with `isInserting` it tells whether an answer about the table is still true. */
+  readonly inserts: number;
+  readonly isInserting: boolean;
+  /** Somebody asked the table while nothing of ours was on its way, and nothing was open. */
+  nothingIsOpen(): void;
+  /** Gives the lane's first entry up. The lane is busy until then. */
+  giveUp(lane: Lane, reason: string): Promise<void>;
+  /** Copies what is loaded at the head of a lane behind its dead letter. The lane is busy until then. */
+  hold(lane: Lane): Promise<void>;
+  /** Runs a unit of work under the fence, on the upkeep connection. False: the session has been ended. */
+  fenced(operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean>;
+}
+
+export function createGivingUp(session: Session, progress: Progress, mayBeOpenAtStart: boolean): GivingUp {
+  const { row, connections, fence, lease, deadLetters, reader, cursor, lanes } = session;
+  let mayBeOpen = mayBeOpenAtStart;
+  let inserts = 0;
+  let inserting = 0;
+
+  const fenced = async (operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean> => {
+    if (session.ended.aborted || !lease.isTrusted()) return false;
+    try {
+      const outcome = await connections.upkeep.unitOfWork(
+        async (tx) => {
+          if (!(await row.lock(tx, fence))) return false;
+          await work(tx);
+          return true;
+        },
+        { operation },
+      );
+      if (outcome.kind !== "committed") session.fail(outcome.error);
+      else if (!outcome.value) lease.lose();
+      return outcome.kind === "committed" && outcome.value;
+    } catch (error) {
+      session.fail(error);
+      return false;
+    }
+  };
+
+  const insert = async (operation: string, letters: readonly NewDeadLetter[]): Promise<boolean> => {
+    mayBeOpen = true;
+    inserts += 1;
+    inserting += 1;
+    try {
+      return await fenced(operation, (tx) => deadLetters.insert(tx, reader, letters));
+    } finally {
+      inserting -= 1;
+    }
+  };
+
+  const finish = (entry: Entry): void => {
+    progress.survived(entry.id);
+    progress.settled(entry);
+    cursor.finish(entry);
+    lanes.leave(entry);
+    session.isDirty = true;
+  };
+
+  return {
+    get mayBeOpen() {
+      return mayBeOpen;
+    },
+    get inserts() {
+      return inserts;
+    },
+    get isInserting() {
+      return inserting > 0;
+    },
+    nothingIsOpen() {
+      mayBeOpen = false;
+    },
+    fenced,
+    async giveUp(lane, reason) {
+      const entry = lane.entries[0];
+      if (entry?.row == null) return;
+      session.report({ name: "relay.deadLettering", messageId: entry.messageId, sequence: entry.id, reason });
+      if (!(await insert("dead letter", [letterOf(entry, entry.row, reason)]))) return;
+      finish(entry);
+      lane.isOpen = lane.key !== null;
+      session.report({ name: "relay.deadLettered", messageId: entry.messageId, sequence: entry.id, reason });
+    },
+    async hold(lane) {
+      const held: { entry: Entry; row: LedgerRow }[] = [];
+      for (const entry of lane.entries.slice(0, heldAtOnceMax)) {
+        if (entry.row === null) break;
+        held.push({ entry, row: entry.row });
+        session.report({ name: "relay.holding", messageId: entry.messageId, sequence: entry.id });
+      }
+      const letters = held.map(({ entry, row: copied }) => letterOf(entry, copied, null));
+      if (!(await insert("held messages", letters))) return;
+      lane.hasHeld = true;
+      for (const { entry } of held) {
+        finish(entry);
+        session.report({ name: "relay.held", messageId: entry.messageId, sequence: entry.id });
+      }
+    },
+  };
+}
+
+function letterOf(entry: Entry, row: LedgerRow, reason: string | null): NewDeadLetter {
+  return {
+    sequence: row.id,
+    messageId: row.messageId,
+    type: row.type,
+    topic: row.topic,
+    key: row.key,
+    headers: row.headers,
+    payload: row.payload,
+    createdAtMs: row.createdAtMs,
+    reason,
+    attempts: entry.attempts,
+    mayBeStored: entry.mayBeStored,
+  };
+}

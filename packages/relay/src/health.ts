@@ -1,0 +1,65 @@
+/** How a relay is doing, by progress: a process that lives and does not move is not healthy. */
+import type { RunningSession } from "./run-session.ts";
+
+export interface RelayHealth {
+  /**
+   * `standby`: another relay holds the lease, all is well. `paused`, `stopped`: so says the subscription's row (or a stop of ours).
+   * `failing`: between two sessions, waiting to begin anew.
+   */
+  readonly state: "starting" | "standby" | "active" | "paused" | "stopped" | "failing";
+  /** Age of the oldest message that was read and is neither published nor given up, by the database's clock; 0: there is none. */
+  readonly oldestUnpublishedMs: number;
+  /** True if the last read found everything there was. */
+  readonly isCaughtUp: boolean;
+  /** True if holes and waiting messages fill their bound, and nothing new is read. */
+  readonly isFull: boolean;
+  readonly epoch: bigint | null;
+  readonly lastId: bigint | null;
+  readonly lowWaterMark: bigint | null;
+  readonly holeRanges: number;
+  readonly unconfirmed: number;
+  readonly parked: number;
+  readonly loadedBytes: number;
+  /** Topics that wait after a failure, at most ten. */
+  readonly waitingTopics: readonly string[];
+  /** Why the last session ended, until a new one runs. */
+  readonly lastError: string | null;
+}
+
+const idle = {
+  oldestUnpublishedMs: 0,
+  isCaughtUp: false,
+  isFull: false,
+  epoch: null,
+  lastId: null,
+  lowWaterMark: null,
+  holeRanges: 0,
+  unconfirmed: 0,
+  parked: 0,
+  loadedBytes: 0,
+  waitingTopics: [],
+} as const;
+
+export function healthOf(state: RelayHealth["state"], running: RunningSession | null, lastError: string | null): RelayHealth {
+  if (running === null) return { ...idle, state, lastError };
+  const { session, isCaughtUp, isFull } = running;
+  const { cursor, lanes, clock } = session;
+  const oldest = cursor.oldestOpen();
+  const { lastId, ranges } = cursor.snapshot();
+  const waiting = [...lanes.topics.values()].filter((topic) => topic.waitsUntilMs > 0).slice(0, 10);
+  return {
+    state,
+    oldestUnpublishedMs: oldest === null ? 0 : Math.max(0, clock.monotonicMs() + session.databaseOffsetMs - oldest.createdAtMs),
+    isCaughtUp,
+    isFull,
+    epoch: session.fence.epoch,
+    lastId,
+    lowWaterMark: ranges[0]?.low ?? lastId + 1n,
+    holeRanges: cursor.holes.length,
+    unconfirmed: cursor.openCount,
+    parked: lanes.parkedCount,
+    loadedBytes: lanes.loadedBytes,
+    waitingTopics: waiting.map((topic) => topic.name),
+    lastError,
+  };
+}

@@ -1,0 +1,243 @@
+/**
+ * Which message may be published next, and which must wait behind another. No I/O; time is passed in.
+ *
+ * The unit of order is the lane, (topic, key); a message without key is a lane of its own. A lane does ONE thing at a time and
+ * takes its work in this order:
+ *
+ *     released rows of the dead-letter table ─▶ entries read from the ledger, by id
+ *
+ *     idle ──entry──▶ ready ──take──▶ busy: publish │ copy to the dead letters │ publish released rows
+ *                       ▲               │
+ *                       ├──── done ─────┤
+ *                       └── due ── waiting ◀── retry, unknown (this lane, its topic, or everything)
+ *
+ * What waits is *parked*: its bytes are dropped, its id stays open and its attempts are kept. When it is due it is read again by
+ * id – the row is known to be visible, so a statement of its own is safe – before anything newer of its lane. Payloads that were
+ * too large to come with their batch are loaded in the same way. So what a dead topic costs in memory is ids, and it stops no other.
+ *
+ * A lane that has work, or waits for an answer about itself, stays in memory; one that is idle is forgotten, and what was known
+ * about it with it.
+ */
+import { type RejectionBrake, releasedBrake } from "@waybill/core";
+import type { LedgerRow } from "@waybill/outbox";
+import type { OpenId } from "./cursor.ts";
+import type { Headers } from "./outgoing.ts";
+
+/** A message that was read and is not finished. */
+export interface Entry extends OpenId {
+  readonly lane: Lane;
+  readonly messageId: string;
+  readonly createdAtMs: number;
+  /** null: parked, or not loaded yet. */
+  row: LedgerRow | null;
+  /** What the row takes in memory while it is loaded; at least its payload. */
+  bytes: number;
+  /** Parsed once, when it was read; null: unreadable. */
+  readonly headers: Headers | null;
+  /** Why it can never be published, found before the first try; null: nothing known against it. */
+  unreadable: string | null;
+  /** Tries that ended for this message's own sake. */
+  attempts: number;
+  /** One of the tries ended `unknown`. */
+  mayBeStored: boolean;
+  /** It was stored open when the lease was acquired, and nothing has become of it yet. */
+  isAwaited: boolean;
+}
+
+export interface Lane {
+  readonly topic: Topic;
+  readonly key: string | null;
+  /** By id. The first `inHand` are being worked on. */
+  readonly entries: Entry[];
+  inHand: number;
+  isBusy: boolean;
+  /** It stands in its topic's list of ready lanes. */
+  isListed: boolean;
+  /** Look-ups whose answer may still finish entries of this lane, or open it. */
+  lookUps: number;
+  /** The dead-letter table has undecided rows of this lane. */
+  isOpen: boolean;
+  /** … and one of them was held, so that newer ones wait behind it whatever the key policy says. */
+  hasHeld: boolean;
+  /** Released rows are to be published before anything else of this lane. */
+  hasReleased: boolean;
+  /** Monotonic time until which it waits; 0: it does not. */
+  waitsUntilMs: number;
+}
+
+export interface Topic {
+  readonly name: string;
+  readonly ready: Lane[];
+  calls: number;
+  /** Failures in a row that were the topic's, or rejections taken for such. */
+  failures: number;
+  waitsUntilMs: number;
+  brake: RejectionBrake;
+}
+
+/** What a lane can do now. */
+export type Step = "nothing" | "released" | "hold" | "giveUp" | "load" | "publish";
+
+export interface Lanes {
+  readonly topics: ReadonlyMap<string, Topic>;
+  /** Topics with ready lanes, the one served longest ago first. Whoever serves a topic moves it to the end, or takes it out. */
+  readonly readyTopics: Set<Topic>;
+  /** Entries with their bytes in memory, and those bytes. */
+  readonly loadedCount: number;
+  readonly loadedBytes: number;
+  readonly parkedCount: number;
+  /** The lane of a message, made if it is not in memory. */
+  lane(topic: string, key: string | null): Lane;
+  /** The lane if it is in memory. */
+  find(topic: string, key: string): Lane | undefined;
+  topic(name: string): Topic;
+  /** Puts an entry in its place: behind everything with a smaller id, but never before what is in hand. */
+  enter(entry: Entry): void;
+  /** Takes an entry out: finished. */
+  leave(entry: Entry): void;
+  load(entry: Entry, row: LedgerRow): void;
+  park(entry: Entry): void;
+  /** What the lane can do now, under this policy. */
+  step(lane: Lane, policy: "hold" | "skip"): Step;
+  /** Lists the lane as ready if it is not yet, or forgets it if it has nothing left to do. */
+  settle(lane: Lane): void;
+  all(): Iterable<Lane>;
+}
+
+const separator = "\u0000"; // in no topic
+
+export function createLanes(): Lanes {
+  const topics = new Map<string, Topic>();
+  const readyTopics = new Set<Topic>();
+  const keyed = new Map<string, Lane>();
+  const keyless = new Set<Lane>();
+  let loadedCount = 0;
+  let loadedBytes = 0;
+  let parkedCount = 0;
+
+  const topicOf = (name: string): Topic => {
+    let topic = topics.get(name);
+    if (topic === undefined) {
+      topic = { name, ready: [], calls: 0, failures: 0, waitsUntilMs: 0, brake: releasedBrake };
+      topics.set(name, topic);
+    }
+    return topic;
+  };
+
+  const makeLane = (topic: Topic, key: string | null): Lane => ({
+    topic,
+    key,
+    entries: [],
+    inHand: 0,
+    isBusy: false,
+    isListed: false,
+    lookUps: 0,
+    isOpen: false,
+    hasHeld: false,
+    hasReleased: false,
+    waitsUntilMs: 0,
+  });
+
+  const forget = (lane: Lane): void => {
+    if (lane.key === null) keyless.delete(lane);
+    else keyed.delete(lane.topic.name + separator + lane.key);
+  };
+
+  return {
+    topics,
+    readyTopics,
+    get loadedCount() {
+      return loadedCount;
+    },
+    get loadedBytes() {
+      return loadedBytes;
+    },
+    get parkedCount() {
+      return parkedCount;
+    },
+    lane(topicName, key) {
+      const topic = topicOf(topicName);
+      if (key === null) {
+        const single = makeLane(topic, null);
+        keyless.add(single);
+        return single;
+      }
+      const name = topicName + separator + key;
+      let lane = keyed.get(name);
+      if (lane === undefined) {
+        lane = makeLane(topic, key);
+        keyed.set(name, lane);
+      }
+      return lane;
+    },
+    find: (topic, key) => keyed.get(topic + separator + key),
+    topic: topicOf,
+    enter(entry) {
+      const { entries, inHand } = entry.lane;
+      let place = entries.length;
+      while (place > inHand && (entries[place - 1] as Entry).id > entry.id) place -= 1;
+      if (place === entries.length) entries.push(entry);
+      else entries.splice(place, 0, entry);
+      if (entry.row === null) {
+        parkedCount += 1;
+      } else {
+        loadedCount += 1;
+        loadedBytes += entry.bytes;
+      }
+    },
+    leave(entry) {
+      const { entries } = entry.lane;
+      if (entries[0] === entry) entries.shift();
+      else {
+        const place = entries.indexOf(entry);
+        if (place === -1) return;
+        entries.splice(place, 1);
+      }
+      if (entry.row === null) {
+        parkedCount -= 1;
+      } else {
+        loadedCount -= 1;
+        loadedBytes -= entry.bytes;
+      }
+    },
+    load(entry, row) {
+      if (entry.row !== null) return;
+      entry.row = row;
+      parkedCount -= 1;
+      loadedCount += 1;
+      loadedBytes += entry.bytes;
+    },
+    park(entry) {
+      if (entry.row === null) return;
+      entry.row = null;
+      parkedCount += 1;
+      loadedCount -= 1;
+      loadedBytes -= entry.bytes;
+    },
+    step(lane, policy) {
+      if (lane.isBusy || lane.lookUps > 0 || lane.waitsUntilMs > 0) return "nothing";
+      if (lane.hasReleased) return "released";
+      const head = lane.entries[0];
+      if (head === undefined) return "nothing";
+      if (head.row === null) return "load";
+      if (lane.isOpen && lane.key !== null && (policy === "hold" || lane.hasHeld)) return "hold";
+      return head.unreadable === null ? "publish" : "giveUp";
+    },
+    settle(lane) {
+      if (lane.isBusy || lane.lookUps > 0) return;
+      if (lane.entries.length === 0 && !lane.hasReleased) {
+        // Waiting alone keeps nothing in memory: its released rows are found again by asking.
+        if (lane.waitsUntilMs === 0) forget(lane);
+        return;
+      }
+      if (lane.waitsUntilMs > 0 || lane.isListed) return;
+      lane.isListed = true;
+      lane.topic.ready.push(lane);
+      readyTopics.add(lane.topic);
+    },
+    all: function* () {
+      yield* keyed.values();
+      yield* keyless;
+    },
+  };
+}

@@ -1,0 +1,4 @@
+import type { MigrationSet } from "@waybill/sql";
+
+/** The relay's tables: `waybill_subscription`. */
+export const relayMigrations: MigrationSet = { name: "relay", directory: new URL("../sql/", import.meta.url) };

@@ -1,0 +1,161 @@
+/** What a relay is given, checked once and completed with defaults. */
+import { createHash } from "node:crypto";
+import {
+  type BackoffPolicy,
+  type Clock,
+  type ConfigProblem,
+  type OnEvent,
+  type Random,
+  systemClock,
+  systemRandom,
+  type Transport,
+  throwConfigProblems,
+} from "@waybill/core";
+import { checkName, type Database } from "@waybill/sql";
+
+/** What waits while a dead letter of its topic and key is undecided: everything behind it, or nothing. */
+export type KeyPolicy = "hold" | "skip";
+
+export interface RelayOptions {
+  /** The database with the ledger. Four connections of its own are opened, however many rows wait. Yours to close. */
+  readonly database: Database;
+  /** Where messages go. Yours to close, after `run` has resolved. */
+  readonly transport: Transport;
+  /** Tells this relay's transport and destination from another's, without credentials: part of the configuration's hash. Default empty. */
+  readonly transportName?: string;
+  /** The ledger to read. Default `default`. */
+  readonly stream?: string;
+  /** The reader's name. Default `default`. */
+  readonly subscription?: string;
+  /** Where a subscription begins that was never run: at the first message still there, or after the last one. Default `beginning`. */
+  readonly from?: "beginning" | "now";
+  /** Schema of the tables. Default: the connection's search path. */
+  readonly schema?: string;
+  /** How their names begin. Default `waybill_`. */
+  readonly prefix?: string;
+  /** Default `hold`: order per key is kept; a dead letter blocks its key until somebody decides. `skip`: nothing waits. */
+  readonly keyPolicy?: KeyPolicy;
+  /**
+   * Default 10 000, from 500. A standby takes over this long after its holder died; the holder must renew within it, so a shorter
+   * lease is lost more easily to a slow database.
+   */
+  readonly leaseMs?: number;
+  /** Default 10 000: after this an unanswered publish is `unknown` and repeated. */
+  readonly publishDeadlineMs?: number;
+  /** Default 500: messages in one call of the transport. More is faster, and repeats more after a crash. */
+  readonly batchMax?: number;
+  /** Default 4 194 304 bytes of payload in one call of the transport. */
+  readonly batchBytesMax?: number;
+  /** Default 4: calls of the transport at a time for one topic. A slow key delays only its own call. */
+  readonly callsPerTopicMax?: number;
+  /** Default 16: calls of the transport at a time. */
+  readonly callsMax?: number;
+  /** Default 10 000: messages with their payloads in memory. */
+  readonly loadedMax?: number;
+  /** Default 33 554 432 bytes of payload in memory. */
+  readonly loadedBytesMax?: number;
+  /** Default 2: wait between two reads while messages come. Lower costs statements, higher costs latency. */
+  readonly pollMinMs?: number;
+  /** Default 100: wait between two reads when nothing came for a second. */
+  readonly pollMaxMs?: number;
+  /** Default 20: tries of one message for its own sake, before it becomes a dead letter. Outages use up none. */
+  readonly attemptsMax?: number;
+  /** Wait between tries of one message. Default 100 ms doubling to 60 s, with full jitter. */
+  readonly messageBackoff?: BackoffPolicy;
+  /** Wait after a topic failed. Default 100 ms doubling to 5 s, with full jitter. */
+  readonly topicBackoff?: BackoffPolicy;
+  /** Wait after the transport or the database failed. Default 50 ms doubling to 3.2 s, with full jitter. */
+  readonly outageBackoff?: BackoffPolicy;
+  /** Default 200: how often the cursor is saved while it moves. A crash repeats what was confirmed since. */
+  readonly saveMs?: number;
+  /** Default 10 000: after this a statement is given up, its connection destroyed and everything read again from the saved cursor. */
+  readonly statementDeadlineMs?: number;
+  /** Default 500: how long a stop waits for what is being published. */
+  readonly drainMs?: number;
+  /** Default 30 days: decided dead letters are kept this long. */
+  readonly decidedRetentionMs?: number;
+  readonly onEvent?: OnEvent;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** The options with every default in place. */
+export type RelaySettings = Required<Omit<RelayOptions, "schema" | "prefix" | "onEvent" | "transportName">> & {
+  readonly onEvent: OnEvent | undefined;
+  /** Stored with the lease, so that relays of one subscription notice that they are configured differently. */
+  readonly configHash: string;
+};
+
+const dayMs = 86_400_000;
+
+/** @throws WAYBILL_CONFIG_INVALID with every problem at once; WAYBILL_IDENTIFIER_INVALID */
+export function relaySettings(options: RelayOptions): RelaySettings {
+  const settings = {
+    database: options.database,
+    transport: options.transport,
+    stream: checkName("stream", options.stream ?? "default"),
+    subscription: checkName("subscription", options.subscription ?? "default"),
+    from: options.from ?? "beginning",
+    keyPolicy: options.keyPolicy ?? "hold",
+    leaseMs: options.leaseMs ?? 10_000,
+    publishDeadlineMs: options.publishDeadlineMs ?? 10_000,
+    batchMax: options.batchMax ?? 500,
+    batchBytesMax: options.batchBytesMax ?? 4_194_304,
+    callsPerTopicMax: options.callsPerTopicMax ?? 4,
+    callsMax: options.callsMax ?? 16,
+    loadedMax: options.loadedMax ?? 10_000,
+    loadedBytesMax: options.loadedBytesMax ?? 33_554_432,
+    pollMinMs: options.pollMinMs ?? 2,
+    pollMaxMs: options.pollMaxMs ?? 100,
+    attemptsMax: options.attemptsMax ?? 20,
+    messageBackoff: options.messageBackoff ?? { firstMs: 100, maxMs: 60_000 },
+    topicBackoff: options.topicBackoff ?? { firstMs: 100, maxMs: 5_000 },
+    outageBackoff: options.outageBackoff ?? { firstMs: 50, maxMs: 3_200 },
+    saveMs: options.saveMs ?? 200,
+    statementDeadlineMs: options.statementDeadlineMs ?? 10_000,
+    drainMs: options.drainMs ?? 500,
+    decidedRetentionMs: options.decidedRetentionMs ?? 30 * dayMs,
+    onEvent: options.onEvent,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  };
+  throwConfigProblems("The relay", problemsOf(settings));
+  const { keyPolicy, attemptsMax } = settings;
+  const described = JSON.stringify([options.transportName ?? "", keyPolicy, attemptsMax]);
+  return { ...settings, configHash: createHash("sha256").update(described).digest("hex").slice(0, 16) };
+}
+
+/** Numbers, and the range each must lie in. */
+const bounds = {
+  leaseMs: [500, 3_600_000],
+  publishDeadlineMs: [50, 600_000],
+  batchMax: [1, 10_000],
+  batchBytesMax: [1, 268_435_456],
+  callsPerTopicMax: [1, 1_000],
+  callsMax: [1, 1_000],
+  loadedMax: [1, 1_000_000],
+  loadedBytesMax: [1, 4_294_967_296],
+  pollMinMs: [1, 60_000],
+  pollMaxMs: [1, 60_000],
+  attemptsMax: [1, 1_000_000],
+  saveMs: [10, 60_000],
+  statementDeadlineMs: [50, 600_000],
+  drainMs: [0, 60_000],
+  decidedRetentionMs: [60_000, 3_650 * dayMs],
+} as const;
+
+function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  for (const [option, [min, max]] of Object.entries(bounds)) {
+    const value = settings[option as keyof typeof bounds];
+    if (!Number.isInteger(value) || value < min || value > max) problems.push({ option, problem: `a whole number from ${min} to ${max}` });
+  }
+  if (settings.pollMinMs > settings.pollMaxMs) problems.push({ option: "pollMinMs", problem: "at most pollMaxMs" });
+  if (settings.keyPolicy !== "hold" && settings.keyPolicy !== "skip") problems.push({ option: "keyPolicy", problem: "hold or skip" });
+  if (settings.from !== "beginning" && settings.from !== "now") problems.push({ option: "from", problem: "beginning or now" });
+  for (const option of ["messageBackoff", "topicBackoff", "outageBackoff"] as const) {
+    const { firstMs, maxMs } = settings[option];
+    if (!(firstMs > 0 && maxMs >= firstMs)) problems.push({ option, problem: "firstMs above 0 and maxMs at least firstMs" });
+  }
+  return problems;
+}

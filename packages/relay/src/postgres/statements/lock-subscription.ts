@@ -1,0 +1,14 @@
+import type { Identifier } from "@waybill/sql";
+
+/**
+ * Locks the row of subscription $2 of stream $1 inside a unit of work, if epoch $3 and owner $4 still hold it: what the unit writes is
+ * fenced, for nobody can take the lease over before it ends.
+ *
+ * No row: the lease is lost; roll back. Served by the primary key.
+ */
+export const lockSubscription = (subscriptions: Identifier): string => `
+  select 1
+  from ${subscriptions}
+  where stream = $1 and subscription = $2
+    and epoch = $3::bigint and owner = $4::uuid
+  for update`;

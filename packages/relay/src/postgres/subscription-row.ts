@@ -1,0 +1,104 @@
+import { type Connection, type Namespace, type OwnedTx, type Row, type Statements, tableOf } from "@waybill/sql";
+import type { Acquisition, CursorToSave, Fence, SoloDeaths, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
+import { acquireLease } from "./statements/acquire-lease.ts";
+import { ensureSubscription } from "./statements/ensure-subscription.ts";
+import { lockSubscription } from "./statements/lock-subscription.ts";
+import { readSubscription } from "./statements/read-subscription.ts";
+import { releaseLease } from "./statements/release-lease.ts";
+import { renewLease } from "./statements/renew-lease.ts";
+import { saveCursor } from "./statements/save-cursor.ts";
+import { settleAcquisition } from "./statements/settle-acquisition.ts";
+
+/** The row of one subscription on PostgreSQL. `stream` and `subscription` are checked names. */
+export function postgresSubscriptionRow(space: Namespace, stream: string, subscription: string): SubscriptionRow {
+  const table = tableOf(space, "subscription");
+  const idSequence = tableOf(space, stream === "default" ? "outbox_id_seq" : `${stream}_outbox_id_seq`);
+  const text = {
+    acquire: acquireLease(table),
+    ensure: ensureSubscription(table, idSequence),
+    lock: lockSubscription(table),
+    read: readSubscription(table),
+    release: releaseLease(table),
+    renew: renewLease(table),
+    save: saveCursor(table),
+    settle: settleAcquisition(table),
+  };
+  const fenced = (fence: Fence): [string, string, string, string] => [stream, subscription, String(fence.epoch), fence.owner];
+
+  return {
+    async ensure(statements: Statements, from) {
+      await statements.query(text.ensure, [stream, subscription, from === "now"]);
+    },
+    async view(statements, owner) {
+      const [row] = await statements.query(text.read, [stream, subscription, owner]);
+      return row === undefined ? null : viewOf(row);
+    },
+    async acquire(connection: Connection, owner, leaseMs, configHash) {
+      const [row] = await connection.query(text.acquire, [stream, subscription, owner, leaseMs, configHash]);
+      return row === undefined ? null : acquisitionOf(row);
+    },
+    async settleAcquisition(connection, fence, found) {
+      const values = [...fenced(fence), encodeDeaths(found.soloDeaths), found.serverIdentity, found.ledgerIdentity];
+      return (await connection.query(text.settle, values)).length === 1;
+    },
+    async renew(connection, fence, leaseMs, identity) {
+      return (await connection.query(text.renew, [...fenced(fence), leaseMs, identity], { name: "waybill_renew" })).length === 1;
+    },
+    async save(connection, fence, leaseMs, identity, cursor: CursorToSave) {
+      const values = [
+        ...fenced(fence),
+        leaseMs,
+        identity,
+        String(cursor.lastId),
+        cursor.ranges.map((range) => String(range.low)),
+        cursor.ranges.map((range) => String(range.high)),
+        cursor.progressed,
+        cursor.soloId === null ? null : String(cursor.soloId),
+        encodeDeaths(cursor.soloDeaths),
+        cursor.isDurable ? "on" : "off",
+      ];
+      return (await connection.query(text.save, values, { name: "waybill_save" })).length === 1;
+    },
+    async release(connection, fence) {
+      return (await connection.query(text.release, fenced(fence))).length === 1;
+    },
+    async lock(tx: OwnedTx, fence) {
+      return (await tx.query(text.lock, fenced(fence))).length === 1;
+    },
+  };
+}
+
+function viewOf(row: Row): SubscriptionView {
+  return {
+    state: row["state"] as SubscriptionView["state"],
+    stateReason: row["state_reason"] as string | null,
+    isFree: row["is_free"] === true,
+    configHash: row["config_hash"] as string | null,
+  };
+}
+
+function acquisitionOf(row: Row): Acquisition {
+  const lows = row["hole_lo"] as readonly string[];
+  const highs = row["hole_hi"] as readonly string[];
+  return {
+    epoch: BigInt(row["epoch"] as string),
+    cursor: {
+      lastId: BigInt(row["last_id"] as string),
+      ranges: lows.map((low, index) => ({ low: BigInt(low), high: BigInt(highs[index] ?? low) })),
+    },
+    ownerBefore: row["owner_before"] as string | null,
+    progressedBefore: row["progressed_before"] === true,
+    soloIdBefore: row["solo_id_before"] === null ? null : BigInt(row["solo_id_before"] as string),
+    soloDeaths: decodeDeaths(row["solo_deaths"] as string),
+    serverIdentity: row["server_identity"] as string | null,
+    ledgerIdentity: row["ledger_identity"] as string | null,
+  };
+}
+
+function encodeDeaths(deaths: SoloDeaths): string {
+  return JSON.stringify(Object.fromEntries([...deaths].map(([id, count]) => [String(id), count])));
+}
+
+function decodeDeaths(text: string): SoloDeaths {
+  return new Map(Object.entries(JSON.parse(text) as Record<string, number>).map(([id, count]) => [BigInt(id), count]));
+}

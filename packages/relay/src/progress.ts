@@ -1,0 +1,69 @@
+/**
+ * Whether this holder has got anywhere, in the sense of `solo.ts`, and what it is publishing alone.
+ */
+import type { Entry } from "./lanes.ts";
+import type { SoloDeaths } from "./subscriptions.ts";
+
+export interface Progress {
+  /** True once something was confirmed and everything that was stored open at acquire has had an outcome, waits, or has no row. */
+  readonly hasProgressed: boolean;
+  /** The id on the wire alone, to be written down before it goes. */
+  readonly soloId: bigint | null;
+  readonly deaths: SoloDeaths;
+  /** An entry was read out of the ranges that were stored at acquire. */
+  await(entry: Entry): void;
+  /** A read that covered all stored ranges was applied: what it did not bring has no row. */
+  storedWereRead(): void;
+  /** The released lanes that acquire found were worked on, or there were none. */
+  releasedWereTried(): void;
+  /** The entry had an outcome, or waits. */
+  settled(entry: Entry): void;
+  confirmed(): void;
+  aloneWith(id: bigint): void;
+  /** Any outcome of a message published alone clears it of suspicion. */
+  survived(id: bigint): void;
+}
+
+export function createProgress(deathsAtStart: SoloDeaths): Progress {
+  const deaths = new Map(deathsAtStart);
+  let awaited = 0;
+  let wereStoredRead = false;
+  let wereReleasedTried = false;
+  let hasConfirmed = false;
+  let soloId: bigint | null = null;
+
+  return {
+    get hasProgressed() {
+      return hasConfirmed && wereStoredRead && wereReleasedTried && awaited === 0;
+    },
+    get soloId() {
+      return soloId;
+    },
+    deaths,
+    await(entry) {
+      entry.isAwaited = true;
+      awaited += 1;
+    },
+    storedWereRead: () => {
+      wereStoredRead = true;
+    },
+    releasedWereTried: () => {
+      wereReleasedTried = true;
+    },
+    settled(entry) {
+      if (!entry.isAwaited) return;
+      entry.isAwaited = false;
+      awaited -= 1;
+    },
+    confirmed: () => {
+      hasConfirmed = true;
+    },
+    aloneWith: (id) => {
+      soloId = id;
+    },
+    survived(id) {
+      if (soloId === id) soloId = null;
+      if (deaths.size > 0) deaths.delete(id);
+    },
+  };
+}

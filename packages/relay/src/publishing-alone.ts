@@ -1,0 +1,109 @@
+/**
+ * Publishes one message at a time, in id order, each one written down before it goes: how a message that kills its relay gets a name.
+ * See `solo.ts` for when, and for what the deaths lead to.
+ *
+ *     pick the lowest ─▶ save durably: "alone with 42" ─▶ publish 42 ─▶ outcome ─▶ the next save no longer says 42
+ *                                                      └── dies here: the next holder counts a death of 42
+ */
+import { wait } from "@waybill/core";
+import type { GivingUp } from "./giving-up.ts";
+import type { Lane, Step } from "./lanes.ts";
+import type { Progress } from "./progress.ts";
+import type { Publishing } from "./publishing.ts";
+import type { Releasing } from "./releasing.ts";
+import type { Saving } from "./saving.ts";
+import type { Session } from "./session.ts";
+
+const idleMs = 5;
+const lookMs = 1_000;
+
+export interface AloneParts {
+  readonly publishing: Publishing;
+  readonly releasing: Releasing;
+  readonly givingUp: GivingUp;
+  readonly saving: Saving;
+  load(lane: Lane): void;
+}
+
+/** Publishes alone until this holder has got somewhere, or the session ends. */
+export async function publishAlone(session: Session, progress: Progress, parts: AloneParts): Promise<void> {
+  const { clock, saving } = { ...session, saving: parts.saving };
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
+  while (session.isSolo && !session.ended.aborted && !session.isDraining) {
+    if (clock.monotonicMs() - lookedAtMs >= lookMs) {
+      await parts.releasing.look();
+      progress.releasedWereTried();
+      lookedAtMs = clock.monotonicMs();
+    }
+    if (progress.hasProgressed) {
+      if (!(await saving.save({ isDurable: true }))) return;
+      session.isSolo = false;
+      session.report({ name: "relay.soloEnded" });
+      parts.publishing.pump();
+      return;
+    }
+    const next = lowest(session);
+    if (next === null) await wait(clock, idleMs, session.ended);
+    else await take(session, next.lane, next.step, parts, progress);
+  }
+}
+
+async function take(session: Session, lane: Lane, step: Step, parts: AloneParts, progress: Progress): Promise<void> {
+  const head = lane.entries[0];
+  lane.isBusy = true;
+  switch (step) {
+    case "load":
+      // Frees the lane itself, when the bytes are there.
+      parts.load(lane);
+      await wait(session.clock, 1, session.ended);
+      return;
+    case "publish": {
+      if (head === undefined || !(await announce(session, progress, parts.saving, head.messageId, head.id))) return;
+      return parts.publishing.publishFirst(lane);
+    }
+    case "released":
+      await parts.releasing.publishReleased(lane);
+      break;
+    case "giveUp":
+      await parts.givingUp.giveUp(lane, head?.unreadable ?? "unreadable");
+      break;
+    case "hold":
+      lane.inHand = lane.entries.length;
+      await parts.givingUp.hold(lane);
+      break;
+    case "nothing":
+      break;
+  }
+  lane.isBusy = false;
+  lane.inHand = 0;
+  session.lanes.settle(lane);
+}
+
+/** Writes down, durably, what goes next. False: the session has been ended. */
+export async function announce(
+  session: Session,
+  progress: Progress,
+  saving: Saving,
+  messageId: string,
+  sequence: bigint,
+): Promise<boolean> {
+  progress.aloneWith(sequence);
+  if (!(await saving.save({ isDurable: true }))) return false;
+  session.report({ name: "relay.soloPublishing", messageId, sequence });
+  return true;
+}
+
+/** The lane whose next step comes first in id order; lanes and topics that wait are passed over. */
+function lowest(session: Session): { readonly lane: Lane; readonly step: Step } | null {
+  if (session.transportWaitsUntilMs > 0) return null;
+  let first: { lane: Lane; step: Step; id: bigint } | null = null;
+  for (const lane of session.lanes.all()) {
+    if (lane.topic.waitsUntilMs > 0) continue;
+    const step = session.lanes.step(lane, session.settings.keyPolicy);
+    if (step === "nothing") continue;
+    // Released rows lie below whatever their lane still has to read.
+    const id = step === "released" ? 0n : (lane.entries[0]?.id ?? 0n);
+    if (first === null || id < first.id) first = { lane, step, id };
+  }
+  return first;
+}

@@ -1,0 +1,286 @@
+/**
+ * Publishes what is ready, many lanes side by side, each lane one call at a time.
+ *
+ *     ready lanes ──take──▶ call of one topic ──outcomes──▶ confirmed: finished
+ *         ▲                                                 retry, unknown: lane, topic or everything waits, first of its key again
+ *         └──────────────── lane goes on ◀──────────────────rejected: dead letter first, then the key's policy
+ *
+ * A call carries messages of one topic only, and a topic has a few calls at a time, so that one that hangs holds up nobody else.
+ * A crash between the receiver's word and the saved cursor publishes again; that is the edge of "at least once".
+ */
+import { afterRejection, backoffMs, isBraked, type OutgoingMessage, releasedBrake } from "@waybill/core";
+import type { Calling } from "./calling.ts";
+import type { GivingUp } from "./giving-up.ts";
+import type { Entry, Lane, Topic } from "./lanes.ts";
+import { laneOutcome, type Verdict } from "./outcomes.ts";
+import { outgoingMessage } from "./outgoing.ts";
+import type { Progress } from "./progress.ts";
+import type { Session } from "./session.ts";
+import type { Waiting } from "./waiting.ts";
+
+/** Entries that were taken for one call: `counts[i]` of them, in order, belong to `lanes[i]`. */
+interface Batch {
+  readonly lanes: Lane[];
+  readonly counts: number[];
+  readonly messages: OutgoingMessage[];
+  readonly entries: Entry[];
+  bytes: number;
+}
+
+export interface Publishing {
+  /** Begins whatever can begin now. Cheap when nothing can. */
+  pump(): void;
+  /** Publishes the first entry of a lane, alone, and deals with its outcome. */
+  publishFirst(lane: Lane): Promise<void>;
+  /** A rejection, by a lane's own message or a released one: null when the brake takes it for a failure of the topic. */
+  judgeRejection(topic: Topic, reason: string): string | null;
+}
+
+/** What publishing hands over when a lane's next step is not a publish. */
+export interface LaneSteps {
+  load(lane: Lane): void;
+  publishReleased(lane: Lane): Promise<void>;
+}
+
+export function createPublishing(
+  session: Session,
+  progress: Progress,
+  calling: Calling,
+  waiting: Waiting,
+  givingUp: GivingUp,
+  steps: LaneSteps,
+): Publishing {
+  const { settings, lanes, cursor, clock } = session;
+  let calls = 0;
+
+  const emptyBatch = (): Batch => ({ lanes: [], counts: [], messages: [], entries: [], bytes: 0 });
+
+  /** Moves what a lane can publish into the batch, as far as the batch has room. */
+  const takeFrom = (lane: Lane, batch: Batch, messagesMax: number): void => {
+    const count = batch.messages.length;
+    for (const entry of lane.entries) {
+      if (entry.row === null || entry.unreadable !== null || entry.headers === null) break;
+      if (batch.messages.length >= messagesMax || (batch.messages.length > 0 && batch.bytes + entry.bytes > settings.batchBytesMax)) break;
+      batch.messages.push(outgoingMessage(entry.row, entry.headers));
+      batch.entries.push(entry);
+      batch.bytes += entry.bytes;
+    }
+    lane.inHand = batch.messages.length - count;
+    lane.isBusy = true;
+    batch.lanes.push(lane);
+    batch.counts.push(lane.inHand);
+  };
+
+  /** Runs a step that is not a publish; the lane is busy until it ends. */
+  const run = (lane: Lane, inHand: number, step: Promise<void>): void => {
+    lane.isBusy = true;
+    lane.inHand = inHand;
+    void step.then(() => free(lane)).then(pump, session.fail);
+  };
+
+  const free = (lane: Lane): void => {
+    lane.isBusy = false;
+    lane.inHand = 0;
+    waiting.parkIfWaiting(lane);
+    lanes.settle(lane);
+  };
+
+  /** Takes the next batch of a topic, and sends its lanes with other work on their way. */
+  const take = (topic: Topic): Batch => {
+    const batch = emptyBatch();
+    // A topic that failed proves itself with one message.
+    const messagesMax = topic.failures > 0 ? 1 : settings.batchMax;
+    let place = 0;
+    while (place < topic.ready.length && batch.messages.length < messagesMax && batch.bytes < settings.batchBytesMax) {
+      const lane = topic.ready[place] as Lane;
+      place += 1;
+      lane.isListed = false;
+      switch (lanes.step(lane, settings.keyPolicy)) {
+        case "nothing":
+          lanes.settle(lane);
+          break;
+        case "load":
+          lane.isBusy = true;
+          steps.load(lane);
+          break;
+        case "hold":
+          run(lane, lane.entries.length, givingUp.hold(lane));
+          break;
+        case "giveUp":
+          run(lane, 1, givingUp.giveUp(lane, lane.entries[0]?.unreadable ?? "unreadable"));
+          break;
+        case "released":
+          topic.calls += 1;
+          run(
+            lane,
+            0,
+            steps.publishReleased(lane).finally(() => {
+              topic.calls -= 1;
+              listAgain(topic);
+            }),
+          );
+          break;
+        case "publish":
+          takeFrom(lane, batch, messagesMax);
+          break;
+      }
+    }
+    topic.ready.splice(0, place);
+    return batch;
+  };
+
+  const pump = (): void => {
+    if (session.isDraining || session.isSolo || session.ended.aborted || session.transportWaitsUntilMs > 0) return;
+    for (const topic of lanes.readyTopics) {
+      if (calls >= settings.callsMax) return;
+      lanes.readyTopics.delete(topic);
+      while (topic.ready.length > 0 && topic.calls < settings.callsPerTopicMax && calls < settings.callsMax && waiting.mayGo(topic)) {
+        const batch = take(topic);
+        if (batch.messages.length > 0) void call(topic, batch).then(pump, session.fail);
+      }
+      // Still ready, but without a free call: whoever ends one of its calls lists it again.
+      if (topic.ready.length > 0 && topic.calls === 0 && topic.waitsUntilMs === 0) lanes.readyTopics.add(topic);
+    }
+  };
+
+  const call = async (topic: Topic, batch: Batch): Promise<void> => {
+    topic.calls += 1;
+    calls += 1;
+    const startedMs = clock.monotonicMs();
+    session.report({ name: "relay.publishing", messages: batch.messages.length, bytes: batch.bytes });
+    const outcomes = await calling.publish(batch.messages);
+    topic.calls -= 1;
+    calls -= 1;
+    if (outcomes === null || session.ended.aborted) return;
+
+    let from = 0;
+    let confirmed = 0;
+    let rejected = 0;
+    let failed = 0;
+    let unknown = 0;
+    const delaysMs: number[] = [];
+    const nowMs = clock.monotonicMs() + session.databaseOffsetMs;
+    for (let place = 0; place < batch.lanes.length; place += 1) {
+      const lane = batch.lanes[place] as Lane;
+      const to = from + (batch.counts[place] ?? 0);
+      const outcome = laneOutcome(outcomes, from, to);
+      for (let done = 0; done < outcome.confirmed; done += 1) {
+        const entry = batch.entries[from + done] as Entry;
+        if (settings.onEvent !== undefined) delaysMs.push(nowMs - entry.createdAtMs);
+        confirm(entry);
+      }
+      confirmed += outcome.confirmed;
+      const { verdict } = outcome;
+      if (verdict.kind === "rejected") rejected += 1;
+      if (verdict.kind === "failed" && verdict.mayBeStored) unknown += 1;
+      else if (verdict.kind !== "done") failed += to - from - outcome.confirmed - (verdict.kind === "rejected" ? 1 : 0);
+      settle(lane, verdict);
+      from = to;
+    }
+    if (confirmed > 0) {
+      progress.confirmed();
+      waiting.transportSucceeded();
+      if (topic.waitsUntilMs === 0) waiting.topicSucceeded(topic);
+      releaseBrake(topic);
+      session.isDirty = true;
+    }
+    listAgain(topic);
+    session.report({
+      name: "relay.published",
+      confirmed,
+      rejected,
+      retry: failed,
+      unknown,
+      durationMs: clock.monotonicMs() - startedMs,
+      delaysMs,
+    });
+  };
+
+  /** A topic without a free call is in nobody's list; one of its calls has ended. */
+  const listAgain = (topic: Topic): void => {
+    if (topic.ready.length > 0 && topic.waitsUntilMs === 0) lanes.readyTopics.add(topic);
+  };
+
+  const confirm = (entry: Entry): void => {
+    progress.survived(entry.id);
+    progress.settled(entry);
+    cursor.finish(entry);
+    lanes.leave(entry);
+  };
+
+  /** Deals with the message a lane stopped at, and lets the lane go on. */
+  const settle = (lane: Lane, verdict: Verdict): void => {
+    lane.inHand = 0;
+    const head = lane.entries[0];
+    if (verdict.kind === "done" || verdict.kind === "untried" || head === undefined) {
+      free(lane);
+      return;
+    }
+    progress.survived(head.id);
+    progress.settled(head);
+    if (verdict.kind === "rejected") {
+      const reason = judgeRejection(lane.topic, verdict.reason);
+      if (reason !== null) return run(lane, 1, givingUp.giveUp(lane, reason));
+      waiting.topicFailed(lane.topic, 0);
+      free(lane);
+      return;
+    }
+    if (verdict.mayBeStored) head.mayBeStored = true;
+    const afterMs = failed(lane, head, verdict);
+    if (afterMs === null) return run(lane, 1, givingUp.giveUp(lane, `attemptsExhausted:${verdict.reason}`));
+    session.report({
+      name: "relay.retrying",
+      messageId: head.messageId,
+      topic: lane.topic.name,
+      attempt: head.attempts,
+      afterMs,
+      scope: verdict.scope,
+      reason: verdict.reason,
+      mayBeStored: verdict.mayBeStored,
+    });
+    free(lane);
+  };
+
+  /** How long it waits; null: its attempts are used up. */
+  const failed = (lane: Lane, head: Entry, verdict: Extract<Verdict, { kind: "failed" }>): number | null => {
+    switch (verdict.scope) {
+      case "topic":
+        return waiting.topicFailed(lane.topic, verdict.afterMs);
+      case "transport":
+        return waiting.transportFailed(verdict.afterMs);
+      case "message": {
+        head.attempts += 1;
+        if (head.attempts >= settings.attemptsMax) return null;
+        const afterMs = Math.max(verdict.afterMs, backoffMs(settings.messageBackoff, head.attempts, settings.random));
+        waiting.laneWaits(lane, afterMs);
+        return afterMs;
+      }
+    }
+  };
+
+  const judgeRejection = (topic: Topic, reason: string): string | null => {
+    if (isBraked(topic.brake, reason)) {
+      session.report({ name: "relay.topicBraked", topic: topic.name, reason });
+      return null;
+    }
+    topic.brake = afterRejection(topic.brake, reason);
+    return reason;
+  };
+
+  const releaseBrake = (topic: Topic): void => {
+    if (topic.brake.inARow === 0) return;
+    if (topic.brake.code !== null && isBraked(topic.brake, topic.brake.code))
+      session.report({ name: "relay.topicReleased", topic: topic.name });
+    topic.brake = releasedBrake;
+  };
+
+  return {
+    pump,
+    judgeRejection,
+    async publishFirst(lane) {
+      const batch = emptyBatch();
+      takeFrom(lane, batch, 1);
+      await call(lane.topic, batch);
+    },
+  };
+}

@@ -1,0 +1,230 @@
+/**
+ * Reads the ledger: holes and what lies beyond the last id, in one statement, one batch at a time.
+ *
+ *     read k ──▶ apply k (cursor, lanes) ──▶ read k + 1 is sent ──▶ …
+ *                     └──▶ looked up, if need be ──▶ published meanwhile
+ *
+ * A batch is applied before anything of it is published and before the next read is sent. A row that was read is looked up in the
+ * dead letters before its lane may take it: by sequence, because what lies there in any state is finished for the ledger, and by
+ * lane where the lane is not in memory. The look-up is left out only while nothing can be found: nothing is open there, and the ids lie
+ * above the highest sequence that acquire saw.
+ */
+import { wait } from "@waybill/core";
+import type { DeadLetterSummary, Lane as LaneName } from "@waybill/dead-letter";
+import type { IdRange, LedgerBatch, LedgerRow } from "@waybill/outbox";
+import type { GivingUp } from "./giving-up.ts";
+import type { Entry, Lane } from "./lanes.ts";
+import { headerParser, isFence, unreadableReason } from "./outgoing.ts";
+import { pollInterval } from "./poll-interval.ts";
+import type { Progress } from "./progress.ts";
+import type { Session } from "./session.ts";
+import { soloDeathsMax } from "./solo.ts";
+import type { Waiting } from "./waiting.ts";
+
+/** Holes and open ids together; beyond this nothing new is read. About 100 bytes each in memory, 16 in the saved cursor. */
+export const rangesMax = 100_000;
+
+/** What an entry costs in memory beside its payload. */
+const entryBytes = 300;
+
+export interface Reading {
+  /** Reads until the session ends or drains. */
+  run(): Promise<void>;
+  /** Reads at once instead of waiting for the poll. */
+  wake(): void;
+  /** These holes are proved dead: forgotten once a read that is sent after this call has covered them. */
+  proved(dead: readonly IdRange[]): void;
+  /** True while there is no room for new ids. */
+  readonly isFull: boolean;
+  /** Rows of the last read, and whether it found everything there was. */
+  readonly isCaughtUp: boolean;
+}
+
+export function createReading(
+  session: Session,
+  progress: Progress,
+  waiting: Waiting,
+  givingUp: GivingUp,
+  deadLettersAtStart: DeadLetterSummary,
+  kick: () => void,
+): Reading {
+  const { settings, ledger, connections, cursor, lanes, clock, deadLetters, reader } = session;
+  const highestSequence = deadLettersAtStart.highestSequence ?? 0n;
+  const storedLastId = cursor.lastId;
+  const parseHeaders = headerParser();
+  const interval = pollInterval(settings.pollMinMs, settings.pollMaxMs);
+  let provedDead: { readonly ranges: readonly IdRange[]; readonly afterRead: number }[] = [];
+  let sent = 0;
+  let isFull = false;
+  let isCaughtUp = false;
+  let poll = new AbortController();
+  let lookUps: Promise<void> = Promise.resolve();
+
+  const entryOf = (row: LedgerRow): Entry => {
+    const headers = parseHeaders(row.headers);
+    const deaths = progress.deaths.size === 0 ? 0 : (progress.deaths.get(row.id) ?? 0);
+    const payloadBytes = row.leftBytes ?? (row.payload === null ? 0 : row.payload.length);
+    return {
+      id: row.id,
+      isFinished: false,
+      lane: lanes.lane(row.topic, row.key),
+      messageId: row.messageId,
+      createdAtMs: row.createdAtMs,
+      row: row.leftBytes === null ? row : null,
+      bytes: payloadBytes + entryBytes,
+      headers,
+      unreadable: deaths >= soloDeathsMax ? "killsTheRelay" : unreadableReason(row, headers),
+      attempts: 0,
+      mayBeStored: deaths > 0,
+      isAwaited: false,
+    };
+  };
+
+  /** Takes a batch in. Synchronous: nothing of it can be published before all of it is applied. */
+  const apply = (batch: LedgerBatch, readNumber: number): void => {
+    const entries = batch.rows.map(entryOf);
+    const newLanes: Lane[] = [];
+    const [first] = entries;
+    const isLookedUp = first !== undefined && (givingUp.mayBeOpen || first.id <= highestSequence);
+    cursor.apply(entries);
+    for (let place = 0; place < entries.length; place += 1) {
+      const entry = entries[place] as Entry;
+      if (entry.id <= storedLastId) progress.await(entry);
+      if (isFence(batch.rows[place] as LedgerRow)) {
+        progress.settled(entry);
+        cursor.finish(entry);
+        continue;
+      }
+      const { lane } = entry;
+      if (isLookedUp && lane.entries.length === 0 && !lane.isBusy) newLanes.push(lane);
+      lanes.enter(entry);
+    }
+    if (isLookedUp) lookUp(entries, newLanes);
+    for (const entry of entries) {
+      waiting.parkIfWaiting(entry.lane);
+      lanes.settle(entry.lane);
+    }
+    if (!batch.areHolesCut) {
+      progress.storedWereRead();
+      forgetProved(readNumber);
+    }
+    if (entries.length > 0) session.isDirty = true;
+  };
+
+  const forgetProved = (readNumber: number): void => {
+    if (provedDead.length === 0) return;
+    for (const { ranges, afterRead } of provedDead) {
+      if (readNumber <= afterRead) continue;
+      cursor.forget(ranges);
+      session.isDirty = true;
+      session.report({ name: "relay.holesForgotten", ranges: ranges.length });
+    }
+    provedDead = provedDead.filter(({ afterRead }) => readNumber <= afterRead);
+  };
+
+  /** Blocks the lanes of these entries until the dead letters have answered. */
+  const lookUp = (entries: readonly Entry[], newLanes: readonly Lane[]): void => {
+    const touched = new Set<Lane>();
+    for (const { lane } of entries) touched.add(lane);
+    for (const lane of touched) lane.lookUps += 1;
+    const names = new Map<string, LaneName>();
+    for (const { topic, key } of newLanes) if (key !== null) names.set(`${topic.name}\u0000${key}`, { topic: topic.name, key });
+    lookUps = lookUps.then(async () => {
+      if (session.ended.aborted) return;
+      session.report({ name: "relay.lookingUp", messages: entries.length });
+      const sequences = entries.map((entry) => entry.id);
+      const found = await deadLetters.lookUp(connections.lookUp, reader, sequences, [...names.values()]);
+      if (session.ended.aborted) return;
+      for (const open of found.openLanes) {
+        const lane = lanes.lane(open.topic, open.key);
+        lane.isOpen = true;
+        lane.hasHeld ||= open.hasHeld;
+      }
+      const finished = new Set(found.finished);
+      for (const entry of entries) {
+        if (!finished.has(entry.id) || entry.isFinished) continue;
+        progress.settled(entry);
+        cursor.finish(entry);
+        lanes.leave(entry);
+        session.isDirty = true;
+      }
+      session.report({ name: "relay.lookedUp", finished: finished.size, held: found.openLanes.length });
+      for (const lane of touched) {
+        lane.lookUps -= 1;
+        lanes.settle(lane);
+      }
+      kick();
+    });
+    lookUps.catch(session.fail);
+  };
+
+  const hasRoom = (): boolean => lanes.loadedCount < settings.loadedMax && lanes.loadedBytes < settings.loadedBytesMax;
+
+  /** Reports once when the ranges fill up. */
+  const noteFull = (): void => {
+    const ranges = cursor.holes.length + cursor.openCount;
+    const wasFull = isFull;
+    isFull = ranges >= rangesMax;
+    if (!isFull || wasFull) return;
+    const topics = [...lanes.topics.values()].filter((topic) => topic.waitsUntilMs > 0 || topic.failures > 0);
+    session.report({ name: "relay.rangesFull", ranges, topics: topics.slice(0, 10).map((topic) => topic.name) });
+  };
+
+  const pause = async (afterMs: number): Promise<void> => {
+    poll = new AbortController();
+    await wait(clock, afterMs, AbortSignal.any([poll.signal, session.ended]));
+  };
+
+  return {
+    get isFull() {
+      return isFull;
+    },
+    get isCaughtUp() {
+      return isCaughtUp;
+    },
+    wake: () => poll.abort(),
+    proved(dead) {
+      if (dead.length > 0) provedDead.push({ ranges: dead, afterRead: sent });
+    },
+    async run() {
+      while (!session.ended.aborted && !session.isDraining) {
+        if (!hasRoom()) {
+          await pause(settings.pollMinMs);
+          continue;
+        }
+        noteFull();
+        const { holes, lastId } = cursor;
+        const rowsMax = Math.min(5_000, Math.max(500, Math.floor(holes.length / 2)));
+        session.report({ name: "relay.batchReading" });
+        sent += 1;
+        const readNumber = sent;
+        const startedMs = clock.monotonicMs();
+        const batch = await ledger.read(connections.read, {
+          lastId,
+          holes,
+          rowsMax,
+          areHolesOnly: isFull,
+          deadlineMs: settings.statementDeadlineMs,
+        });
+        if (session.ended.aborted) return;
+        const nowMs = clock.monotonicMs();
+        if (settings.onEvent !== undefined) {
+          const fromHoles = batch.rows.filter((row) => row.id <= lastId).length;
+          session.report({ name: "relay.batchRead", rows: batch.rows.length, fromHoles, durationMs: nowMs - startedMs });
+        }
+        apply(batch, readNumber);
+        session.report({
+          name: "relay.batchApplied",
+          lastId: cursor.lastId,
+          holeRanges: cursor.holes.length,
+          unconfirmed: cursor.openCount,
+        });
+        kick();
+        const wasFull = batch.rows.length >= rowsMax;
+        isCaughtUp = !wasFull && !isFull;
+        const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
+        if (pauseMs > 0) await pause(pauseMs);
+      }
+    },
+  };
+}

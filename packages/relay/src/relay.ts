@@ -1,0 +1,214 @@
+/**
+ * The relay: reads one subscription of a ledger and publishes it, while it holds the lease.
+ *
+ *     standby ──lease free──▶ session ──stop──▶ drained, lease handed over
+ *        ▲                       │
+ *        └── backoff ◀── failed ─┘   everything it knew is dropped; the next session begins with the saved cursor
+ *
+ * Promised: a message whose transaction committed is published at least once, one that rolled back never; the first publications
+ * of one topic and key are in append order, if the writers of a key exclude each other before they append.
+ * Edge: a crash between publish and the saved cursor publishes again.
+ */
+
+import { AssertionError } from "node:assert";
+import { randomUUID } from "node:crypto";
+import { backoffMs, isWaybillError, wait, waybillError } from "@waybill/core";
+import { createDeadLetters, deadLetterMigrations } from "@waybill/dead-letter";
+import { createLedger, type LedgerFacts, outboxMigrations } from "@waybill/outbox";
+import { type Connection, checkSchema, namespace } from "@waybill/sql";
+import { healthOf, type RelayHealth } from "./health.ts";
+import { relayMigrations } from "./migrations.ts";
+import { type RelayOptions, relaySettings } from "./options.ts";
+import { postgresSubscriptionRow } from "./postgres/subscription-row.ts";
+import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
+import { type RelayParts, reporter, type SessionConnections } from "./session.ts";
+import type { Acquisition } from "./subscriptions.ts";
+
+export interface Relay {
+  /**
+   * Runs until the signal aborts, then lets what is on the wire settle, saves the cursor, hands the lease over and resolves.
+   * Outages of the database or the transport do not end it. Rejects with WAYBILL_SCHEMA_MISMATCH or WAYBILL_LEDGER_UNSAFE, which
+   * somebody must look at, and with an AssertionError, which is a bug of ours.
+   */
+  run(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Reads at once instead of waiting for the poll: for writers in the same process. Only wakes; publishes nothing by itself. */
+  wake(): void;
+  /** How it is doing, by progress. */
+  health(): RelayHealth;
+}
+
+const standbyMs = 500;
+
+/** @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID */
+export function createRelay(options: RelayOptions): Relay {
+  const settings = relaySettings(options);
+  const { database, clock, random, stream, subscription } = settings;
+  const space = namespace(database.dialect, options);
+  const report = reporter(settings.onEvent, stream, subscription);
+  const parts: RelayParts = {
+    settings,
+    space,
+    ledger: createLedger({ space, stream }),
+    row: postgresSubscriptionRow(space, stream, subscription),
+    deadLetters: createDeadLetters(space),
+    reader: { origin: "relay", name: `${stream}/${subscription}` },
+  };
+  const owner = randomUUID();
+  let running: RunningSession | null = null;
+  let standing: RelayHealth["state"] = "starting";
+  let lastError: string | null = null;
+  let ran: Promise<void> | null = null;
+
+  const checkSchemas = async (): Promise<void> => {
+    for (const set of [outboxMigrations, deadLetterMigrations, relayMigrations]) await checkSchema(database, space, set);
+  };
+
+  /** What must hold before a cursor is trusted. */
+  const checkedFacts = async (connection: Connection): Promise<LedgerFacts> => {
+    const facts = await parts.ledger.facts(connection, { deadlineMs: settings.statementDeadlineMs });
+    if (facts.isReadOnly) throw unsafe("the server takes writes", "a read-only server or a standby");
+    if (facts.unsafe !== null) throw unsafe("ids step by one, uncached, and text is UTF-8", facts.unsafe);
+    return facts;
+  };
+
+  const checkLineage = (acquisition: Acquisition, facts: LedgerFacts): void => {
+    const { serverIdentity, ledgerIdentity, cursor } = acquisition;
+    const isSame = serverIdentity === null || (serverIdentity === facts.serverIdentity && ledgerIdentity === facts.ledgerIdentity);
+    const wentBack = cursor.lastId > facts.highestId;
+    if (!isSame || wentBack) report({ name: "relay.lineageChanged", wentBack });
+    if (wentBack) throw unsafe("the cursor is not beyond the ids handed out", `last id ${cursor.lastId}, handed out ${facts.highestId}`);
+  };
+
+  /** Waits for the lease; null: a stop was asked for. */
+  const acquire = async (connection: Connection, signal: AbortSignal): Promise<Acquired | null> => {
+    let reported: string | null = null;
+    while (!signal.aborted) {
+      const view = await parts.row.view(connection, owner);
+      if (view === null) await parts.row.ensure(connection, settings.from);
+      if (view === null || (view.state === "active" && view.isFree)) {
+        const facts = await checkedFacts(connection);
+        report({ name: "relay.leaseAcquiring" });
+        const acquiredFromMs = clock.monotonicMs();
+        const acquisition = await parts.row.acquire(connection, owner, settings.leaseMs, settings.configHash);
+        if (acquisition !== null) return { acquisition, acquiredFromMs, facts };
+      }
+      const state = view === null || view.state === "active" ? "held" : view.state;
+      standing = state === "held" ? "standby" : state;
+      if (reported !== state) report({ name: "relay.standby", state });
+      reported = state;
+      const theirs = view?.configHash ?? settings.configHash;
+      if (theirs !== settings.configHash && view?.isFree === false)
+        report({ name: "relay.configDiffers", ours: settings.configHash, theirs });
+      await wait(clock, standbyMs * (0.75 + random.fraction() / 2), signal);
+    }
+    return null;
+  };
+
+  const runOnce = async (signal: AbortSignal, wasSolo: boolean): Promise<SessionEnd> => {
+    const opened: Connection[] = [];
+    const open = async (purpose: string): Promise<Connection> => {
+      const connection = await database.connect({ purpose });
+      opened.push(connection);
+      return connection;
+    };
+    try {
+      const save = await open("relay save");
+      const acquired = await acquire(save, signal);
+      if (acquired === null) return { kind: "drained" };
+      const { acquisition, facts } = acquired;
+      checkLineage(acquisition, facts);
+      const connections: SessionConnections = {
+        save,
+        read: await open("relay read"),
+        lookUp: await open("relay look up"),
+        upkeep: await open("relay upkeep"),
+      };
+      report({
+        name: "relay.leaseAcquired",
+        epoch: acquisition.epoch,
+        wasReleased: acquisition.ownerBefore === null,
+        lastId: acquisition.cursor.lastId,
+        isSolo: acquisition.ownerBefore !== null && !acquisition.progressedBefore,
+      });
+      return await runSession({ parts, connections, ...acquired, owner, wasSolo, report }, signal, (started) => {
+        running = started;
+        standing = "active";
+        lastError = null;
+      });
+    } catch (error) {
+      return { kind: "failed", cause: error, wasSolo };
+    } finally {
+      running = null;
+      await Promise.all(opened.map((connection) => connection.close()));
+    }
+  };
+
+  const runUntil = async (signal: AbortSignal): Promise<void> => {
+    report({ name: "relay.started" });
+    let failures = 0;
+    let wasSolo = false;
+    let isSchemaChecked = false;
+    while (!signal.aborted) {
+      const startedMs = clock.monotonicMs();
+      let end: SessionEnd;
+      try {
+        if (!isSchemaChecked) await checkSchemas();
+        isSchemaChecked = true;
+        end = await runOnce(signal, wasSolo);
+      } catch (error) {
+        end = { kind: "failed", cause: error, wasSolo };
+      }
+      if (end.kind === "drained" || signal.aborted) break;
+      if (isFatal(end.cause)) throw end.cause;
+      wasSolo = end.wasSolo;
+      standing = "failing";
+      lastError = codeOf(end.cause);
+      // What ran for a while failed anew; what fails again and again is waited for longer.
+      failures = clock.monotonicMs() - startedMs > 10_000 ? 1 : failures + 1;
+      const afterMs = end.cause === "transportOutage" ? settings.outageBackoff.maxMs : backoffMs(settings.outageBackoff, failures, random);
+      report({ name: "relay.restarting", code: lastError, afterMs });
+      await wait(clock, afterMs, signal);
+    }
+    standing = "stopped";
+    report({ name: "relay.stopped" });
+  };
+
+  return {
+    run({ signal }) {
+      ran ??= runUntil(signal);
+      return ran;
+    },
+    wake: () => running?.wake(),
+    health: () => healthOf(standing, running, lastError),
+  };
+}
+
+interface Acquired {
+  readonly acquisition: Acquisition;
+  readonly acquiredFromMs: number;
+  readonly facts: LedgerFacts;
+}
+
+function unsafe(rule: string, found: string): Error {
+  return waybillError(
+    "WAYBILL_LEDGER_UNSAFE",
+    `The ledger cannot be read safely: expected that ${rule}, found ${found}. An operator must decide.`,
+    { rule, found },
+  );
+}
+
+function isFatal(error: unknown): boolean {
+  return (
+    error instanceof AssertionError ||
+    isWaybillError(error, "WAYBILL_LEDGER_UNSAFE") ||
+    isWaybillError(error, "WAYBILL_SCHEMA_MISMATCH") ||
+    isWaybillError(error, "WAYBILL_MIGRATION_CHANGED")
+  );
+}
+
+/** A word for logs and health: never a message, which may quote anything. */
+function codeOf(error: unknown): string {
+  if (typeof error === "string") return error;
+  if (isWaybillError(error, "WAYBILL_DATABASE")) return `${error.code}:${error.facts.sqlState ?? "connection"}`;
+  return isWaybillError(error) ? error.code : "unexpected";
+}

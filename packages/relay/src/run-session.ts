@@ -1,0 +1,221 @@
+/**
+ * Runs a session: builds its parts, starts its loops, ends them together.
+ *
+ *     acquired ─▶ written down what was found ─▶ loops: read · publish · save · prove holes · release · upkeep
+ *                                                  │
+ *        stop asked ─▶ nothing new, 500 ms for what is on the wire ─▶ save ─▶ hand the lease over
+ *        R1 ─▶ loops end, calls on the wire are awaited (a key is never in two calls) ─▶ the caller begins anew
+ */
+import { type Clock, wait } from "@waybill/core";
+import { keepPartitions, type LedgerFacts } from "@waybill/outbox";
+import { holdLease } from "@waybill/sql";
+import { createCalling } from "./calling.ts";
+import { createCursor } from "./cursor.ts";
+import { createGivingUp } from "./giving-up.ts";
+import { watchHoles } from "./hole-watch.ts";
+import { createLanes, type Entry } from "./lanes.ts";
+import { createLoading } from "./loading.ts";
+import { createProgress } from "./progress.ts";
+import { createPublishing } from "./publishing.ts";
+import { announce, publishAlone } from "./publishing-alone.ts";
+import { createReading } from "./reading.ts";
+import { createReleasing } from "./releasing.ts";
+import { createSaving } from "./saving.ts";
+import type { RelayParts, RelayReport, Session, SessionConnections } from "./session.ts";
+import { soloStart } from "./solo.ts";
+import type { Acquisition } from "./subscriptions.ts";
+import { createWaiting } from "./waiting.ts";
+
+const upkeepMs = 60_000;
+const removedAtOnceMax = 1_000;
+
+/** What a session began with. */
+export interface SessionStart {
+  readonly parts: RelayParts;
+  readonly connections: SessionConnections;
+  readonly acquisition: Acquisition;
+  /** Monotonic time just before the acquiring statement was sent. */
+  readonly acquiredFromMs: number;
+  readonly facts: LedgerFacts;
+  readonly owner: string;
+  readonly wasSolo: boolean;
+  readonly report: (event: RelayReport) => void;
+}
+
+export type SessionEnd =
+  /** A stop was asked for; the lease has been handed over if the database answered. */
+  | { readonly kind: "drained" }
+  /** Rule R1: begin again from the saved cursor. */
+  | { readonly kind: "failed"; readonly cause: unknown; readonly wasSolo: boolean };
+
+/** A running session, as health looks at it. */
+export interface RunningSession {
+  readonly session: Session;
+  readonly isCaughtUp: boolean;
+  readonly isFull: boolean;
+  wake(): void;
+}
+
+/** Runs until `stop` aborts or the session fails. Never rejects. `onRunning` is called once, when its loops have begun. */
+export async function runSession(
+  start: SessionStart,
+  stop: AbortSignal,
+  onRunning: (running: RunningSession) => void,
+): Promise<SessionEnd> {
+  const { parts, connections, acquisition, owner, facts, report } = start;
+  const { settings, row } = parts;
+  const { clock } = settings;
+  const fence = { epoch: acquisition.epoch, owner };
+  const ended = new AbortController();
+  let cause: unknown = null;
+  let hasFailed = false;
+
+  const fail = (error: unknown): void => {
+    if (hasFailed || ended.signal.aborted) return;
+    hasFailed = true;
+    cause = error;
+    ended.abort();
+  };
+
+  const lease = holdLease({
+    clock,
+    leaseMs: settings.leaseMs,
+    acquiredFromMs: start.acquiredFromMs,
+    renew: async () => {
+      const isOurs = await row.renew(connections.save, fence, settings.leaseMs, facts.serverIdentity);
+      if (isOurs) report({ name: "relay.leaseRenewed", epoch: fence.epoch });
+      return isOurs;
+    },
+    onLost: (reason, error) => {
+      if (reason !== "failed") report({ name: "relay.leaseLost", epoch: fence.epoch, reason });
+      fail(reason === "failed" ? error : "leaseLost");
+    },
+  });
+  for (const connection of Object.values(connections))
+    connection.lost.addEventListener("abort", () => fail("connectionLost"), { once: true });
+
+  const solo = soloStart(acquisition, owner, start.wasSolo);
+  const session: Session = {
+    ...parts,
+    connections,
+    fence,
+    serverIdentity: facts.serverIdentity,
+    cursor: createCursor<Entry>(acquisition.cursor),
+    lanes: createLanes(),
+    lease,
+    clock,
+    isDirty: false,
+    isDraining: false,
+    isSolo: solo.isSolo,
+    transportWaitsUntilMs: 0,
+    transportFailures: 0,
+    databaseOffsetMs: facts.nowMs - clock.monotonicMs(),
+    ended: ended.signal,
+    fail,
+    report,
+    after: (afterMs, callback) => callLater(clock, afterMs, ended.signal, callback),
+  };
+  const progress = createProgress(solo.deaths);
+
+  const prepare = async () => {
+    const found = { soloDeaths: solo.deaths, serverIdentity: facts.serverIdentity, ledgerIdentity: facts.ledgerIdentity };
+    if (!(await row.settleAcquisition(connections.save, fence, found))) lease.lose();
+    if (solo.died !== null) report({ name: "relay.soloDeathCounted", sequence: solo.died, deaths: solo.deaths.get(solo.died) ?? 0 });
+    await keepPartitions(connections.upkeep, { space: parts.space, stream: settings.stream, clock });
+    return parts.deadLetters.summary(connections.lookUp, parts.reader);
+  };
+
+  const loops: Promise<void>[] = [];
+  try {
+    const summary = await prepare();
+    const kick = (): void => publishing.pump();
+    const saving = createSaving(session, progress);
+    const calling = createCalling(session);
+    const waiting = createWaiting(session, progress, kick);
+    const givingUp = createGivingUp(session, progress, summary.hasOpenRows);
+    const loading = createLoading(session, progress, kick);
+    const announceNext = (messageId: string, sequence: bigint): Promise<boolean> =>
+      announce(session, progress, saving, messageId, sequence);
+    const judge = {
+      judgeRejection: (topic: Parameters<typeof publishing.judgeRejection>[0], reason: string) => publishing.judgeRejection(topic, reason),
+    };
+    const releasing = createReleasing(session, progress, calling, waiting, givingUp, judge, announceNext, kick);
+    const publishing = createPublishing(session, progress, calling, waiting, givingUp, {
+      load: loading.load,
+      publishReleased: releasing.publishReleased,
+    });
+    const reading = createReading(session, progress, waiting, givingUp, summary, kick);
+
+    loops.push(saving.run(), reading.run(), watchHoles(session, reading), releasing.run(), keepUp(session));
+    if (session.isSolo) loops.push(publishAlone(session, progress, { publishing, releasing, givingUp, saving, load: loading.load }));
+    for (const loop of loops) loop.catch(fail);
+    onRunning({
+      session,
+      get isCaughtUp() {
+        return reading.isCaughtUp;
+      },
+      get isFull() {
+        return reading.isFull;
+      },
+      wake: reading.wake,
+    });
+
+    await firstOf(stop, ended.signal);
+    if (!hasFailed) {
+      report({ name: "relay.draining" });
+      session.isDraining = true;
+      reading.wake();
+      await calling.settled(settings.drainMs);
+      await saving.save({ isDurable: false });
+    } else {
+      // A key is never in two calls at once: what is on the wire ends before anything is published again.
+      await calling.settled(settings.publishDeadlineMs + 1_000);
+    }
+  } catch (error) {
+    fail(error);
+  }
+  lease.end();
+  ended.abort();
+  // An outage of ours alone is somebody else's chance; after any other failure we go on at once under the lease we have.
+  if (!hasFailed || cause === "transportOutage") await release(start, fence);
+  await Promise.all(Object.values(connections).map((connection) => connection.close()));
+  await Promise.allSettled(loops);
+  return hasFailed ? { kind: "failed", cause, wasSolo: session.isSolo } : { kind: "drained" };
+}
+
+async function release(
+  { parts, connections, report }: SessionStart,
+  fence: { readonly epoch: bigint; readonly owner: string },
+): Promise<void> {
+  report({ name: "relay.leaseReleasing", epoch: fence.epoch });
+  try {
+    if (await parts.row.release(connections.save, fence)) report({ name: "relay.leaseReleased", epoch: fence.epoch });
+  } catch {
+    // The lease runs out by itself; a standby waits for that instead.
+  }
+}
+
+/** Partitions ahead of the writers, and decided dead letters that are old enough to go. */
+async function keepUp(session: Session): Promise<void> {
+  const { settings, deadLetters, reader, connections } = session;
+  while (await wait(session.clock, upkeepMs, session.ended)) {
+    if (session.isDraining) return;
+    await keepPartitions(connections.upkeep, { space: session.space, stream: settings.stream, clock: session.clock });
+    await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
+  }
+}
+
+function callLater(clock: Clock, afterMs: number, ended: AbortSignal, callback: () => void): void {
+  const timer = clock.setTimer(afterMs, () => {
+    ended.removeEventListener("abort", cancel);
+    if (!ended.aborted) callback();
+  });
+  const cancel = (): void => timer.cancel();
+  ended.addEventListener("abort", cancel, { once: true });
+}
+
+function firstOf(...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return Promise.resolve();
+  return new Promise((resolve) => any.addEventListener("abort", () => resolve(), { once: true }));
+}
