@@ -14,7 +14,7 @@ export interface Namespace {
   readonly dialect: Dialect;
   /** null: wherever the connection's search path (PostgreSQL) or default database (MySQL) says. */
   readonly schema: string | null;
-  /** Default `waybill_`. */
+  /** Default `waybill_`. Lower case: migrations say names without quotes, which PostgreSQL folds. */
   readonly prefix: string;
 }
 
@@ -46,8 +46,13 @@ export function namespace(
   return {
     dialect,
     schema: options.schema === undefined ? null : checkName("schema", options.schema),
-    prefix: options.prefix === undefined ? "waybill_" : checkName("prefix", options.prefix),
+    prefix: options.prefix === undefined ? "waybill_" : checkPrefix(options.prefix),
   };
+}
+
+function checkPrefix(prefix: string): string {
+  if (checkName("prefix", prefix) === prefix.toLowerCase()) return prefix;
+  throw waybillError("WAYBILL_IDENTIFIER_INVALID", "The prefix must be lower case: migrations say it without quotes.", { what: "prefix" });
 }
 
 /** The table (or sequence, or index) `name` of a namespace: `tableOf(space, "outbox")` is `"waybill_outbox"`. */

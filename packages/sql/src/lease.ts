@@ -52,6 +52,7 @@ export function holdLease(options: HoldLeaseOptions): HeldLease {
     if (isOver) return;
     const sentAtMs = clock.monotonicMs();
     if (sentAtMs >= trustedUntilMs) return lose("expired", null);
+    watch();
     try {
       if (!(await renew())) return lose("fenced", null);
     } catch (error) {
@@ -61,11 +62,20 @@ export function holdLease(options: HoldLeaseOptions): HeldLease {
     schedule();
   };
 
+  /** Tells that trust ran out while a renewal hangs, also to who has nothing to do and does not ask. */
+  const watch = (): void => {
+    timer = clock.setTimer(Math.max(1, trustedUntilMs - clock.monotonicMs()), () => {
+      if (clock.monotonicMs() >= trustedUntilMs) lose("expired", null);
+      else if (!isOver) watch(); // Another write of ours extended it meanwhile.
+    });
+  };
+
   const extendFrom = (sentAtMs: number): void => {
     if (!isOver) trustedUntilMs = Math.max(trustedUntilMs, sentAtMs + trustMs);
   };
 
   const schedule = (): void => {
+    timer.cancel();
     if (!isOver) timer = clock.setTimer(leaseMs / 3, () => void renewOnce());
   };
   let timer = clock.setTimer(leaseMs / 3, () => void renewOnce());

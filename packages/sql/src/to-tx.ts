@@ -21,6 +21,7 @@ export function toTx(handle: TransactionHandle): Tx {
   const unknown: unknown = handle;
   if ((typeof unknown === "object" && unknown !== null) || typeof unknown === "function") {
     const shape = unknown as Readonly<Record<string, unknown>>;
+    if (typeof shape["unitOfWork"] === "function") throw ofOurs();
     if (typeof shape["raw"] === "function") return knexTx(handle as KnexTransaction);
     if (typeof shape["query"] === "function") {
       return shape["dialect"] === "postgres" || shape["dialect"] === "mysql" ? (handle as Tx) : pgTx(handle as PgClient);
@@ -31,4 +32,9 @@ export function toTx(handle: TransactionHandle): Tx {
     "Pass your open transaction: a pg client after BEGIN, a knex transaction, or an object with `dialect` and `query`.",
     { handle: "unknown" },
   );
+}
+
+function ofOurs(): Error {
+  const message = "A database of ours commits each statement by itself: use database.unitOfWork(async (tx) => …) and pass tx.";
+  return waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "pool" });
 }

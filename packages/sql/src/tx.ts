@@ -15,4 +15,6 @@ export interface Tx {
   readonly dialect: Dialect;
   /** Runs one statement with the dialect's own placeholders (`$1` on postgres, `?` on mysql) and answers its rows. */
   query(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]>;
+  /** Exists on a `Database` only, so a database of ours, where each statement commits by itself, does not fit. */
+  readonly unitOfWork?: never;
 }

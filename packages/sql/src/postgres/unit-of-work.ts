@@ -18,6 +18,7 @@ import type { OwnedTx, OwnedValue } from "../database.ts";
 import type { Outcome } from "../outcome.ts";
 import { checkOwnedValues } from "../sql-value.ts";
 import type { Row } from "../tx.ts";
+import { asksForRepetition } from "./database-error.ts";
 import { deadlineError, type Session } from "./session.ts";
 
 /** The deadline of a ROLLBACK: nothing depends on it but the reuse of the session. */
@@ -195,7 +196,7 @@ function reportable<T>(operation: string, failure: Error | null, worked: Worked<
 }
 
 function asksAgain(error: unknown): error is Error & { readonly facts: { readonly sqlState: string } } {
-  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "40001" || error.facts.sqlState === "40P01");
+  return isWaybillError(error, "WAYBILL_DATABASE") && asksForRepetition(error.facts.sqlState);
 }
 
 /** 08007 transaction resolution unknown, 40003 statement completion unknown: the server itself does not know. */
