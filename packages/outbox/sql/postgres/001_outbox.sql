@@ -54,3 +54,4 @@ create index waybill_outbox_id_created_at on waybill_outbox_id (created_at);
 -- that asks whether a message was appended (its COMMIT went unanswered) also needs:
 --
 --   grant select on waybill_outbox to app;
+--   grant select on sequence waybill_outbox_id_seq to app;

@@ -1,11 +1,11 @@
 /** The ledger on PostgreSQL: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import { createHash } from "node:crypto";
-import { waybillError } from "@waybill/core";
-import type { Connection, Namespace, TextRow } from "@waybill/sql";
+import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
 import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
 import { ledgerTables } from "../ledger-tables.ts";
-import { applyLook, type Look, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
+import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
 import { ledgerRows } from "./ledger-row.ts";
+import { parseLook } from "./look.ts";
 import { lookForWriters } from "./statements/look-for-writers.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { readFacts } from "./statements/read-facts.ts";
@@ -22,6 +22,9 @@ interface NamedStatement {
 function named(verb: string, sql: string): NamedStatement {
   return { sql, name: `waybill_${verb}_${createHash("sha256").update(sql).digest("hex").slice(0, 16)}` };
 }
+
+/** No row lies beyond the largest bigint: asked for what does, a read ends with the holes. */
+const idMax = (2n ** 63n - 1n).toString();
 
 export function createPostgresLedger(space: Namespace, stream: string): Ledger {
   const tables = ledgerTables(space, stream);
@@ -47,17 +50,14 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
   };
 
   return {
-    read: async (connection, { lastId, holes, rowsMax, deadlineMs }) => {
-      const common = [lastId.toString(), rowsMax.toString()];
+    read: async (connection, { lastId, holes, rowsMax, areHolesOnly, deadlineMs }) => {
+      if (holes.length === 0 && areHolesOnly) return { rows: [], areHolesCut: false };
+      const limits = [areHolesOnly ? idMax : lastId.toString(), rowsMax.toString()];
+      const ends = (): readonly (readonly string[])[] => [holes.map(({ low }) => low.toString()), holes.map(({ high }) => high.toString())];
       const rows = ledgerRows(
         holes.length === 0
-          ? await query(connection, withoutHoles, common, deadlineMs)
-          : await query(
-              connection,
-              withHoles,
-              [...common, holes.map(({ low }) => low.toString()), holes.map(({ high }) => high.toString())],
-              deadlineMs,
-            ),
+          ? await query(connection, withoutHoles, limits, deadlineMs)
+          : await query(connection, withHoles, [...limits, ...ends()], deadlineMs),
       );
       const last = rows[rows.length - 1];
       // A full batch that ends among the holes may have left some of them unread. That it came out even is not worth knowing.
@@ -66,7 +66,7 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
     readIds: async (connection, ids, { deadlineMs }) =>
       ids.length === 0 ? [] : ledgerRows(await query(connection, byId, [ids.map(String)], deadlineMs)),
     facts: async (connection, { deadlineMs }) => ledgerFacts(stream, await connection.queryText(facts, [stream], { deadlineMs })),
-    beginHoleProof: () => beginHoleProof((connection, deadlineMs) => query(connection, writers, [], deadlineMs)),
+    beginHoleProof: () => beginHoleProof((connection, deadlineMs) => connection.query(writers.sql, [], { deadlineMs, name: writers.name })),
   };
 }
 
@@ -97,29 +97,14 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
   };
 }
 
-function beginHoleProof(look: (connection: Connection, deadlineMs: number) => Promise<readonly TextRow[]>): HoleProof {
+function beginHoleProof(look: (connection: Connection, deadlineMs: number) => Promise<readonly Row[]>): HoleProof {
   let state = nothingProved;
   return {
     look: async (connection, holes: readonly IdRange[], { deadlineMs }) => {
       // Sealing comes before sending: what the statement sees is then what was true after the ids had been handed out.
       const sealed = sealHoles(state, holes);
-      state = applyLook(sealed, seen(await look(connection, deadlineMs)));
+      state = applyLook(sealed, parseLook(await look(connection, deadlineMs)));
       return provedRanges(state);
     },
   };
-}
-
-function seen(rows: readonly TextRow[]): Look {
-  const [isReadOnly, highestId, live, prepared] = rows[0] as readonly string[] as [string, string, string, string];
-  if (isReadOnly === "t") {
-    throw waybillError("WAYBILL_LEDGER_UNSAFE", "This server is a standby, where no hole can be proved dead: connect to the primary.", {
-      rule: "primary",
-      found: "standby",
-    });
-  }
-  return { highestId: BigInt(highestId), live: transactions(live), prepared: transactions(prepared) };
-}
-
-function transactions(list: string): ReadonlySet<string> {
-  return new Set(list === "" ? [] : list.split(" "));
 }

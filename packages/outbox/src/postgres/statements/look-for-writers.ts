@@ -3,13 +3,13 @@ import type { Identifier } from "@waybill/sql";
 /**
  * Looks at who could still fill a hole: everybody who holds a writer's lock on the ledger or one of its partitions.
  *
- * One row: whether the server is in recovery (then nothing can be proved) · the highest id handed out · virtual transaction ids of
- * those with a session · of those prepared, which have none; both separated by spaces. Needs no rights but SELECT on the sequence.
+ * One row, all text: whether the server is in recovery (then nothing can be proved) · the highest id handed out · virtual transaction
+ * ids of those with a session · of those prepared, which have none; both separated by spaces. Needs no rights but SELECT on the sequence.
  */
 export const lookForWriters = (outbox: Identifier, sequence: Identifier): string => `
   select
-    pg_is_in_recovery() as is_read_only,
-    (select last_value - (not is_called)::int from ${sequence}) as highest_id,
+    pg_is_in_recovery()::text as is_standby,
+    (select last_value - (not is_called)::int from ${sequence})::text as highest_id,
     coalesce(string_agg(distinct held.virtualtransaction, ' ') filter (where held.pid is not null), '') as live,
     coalesce(string_agg(distinct held.virtualtransaction, ' ') filter (where held.pid is null), '') as prepared
   from pg_locks as held

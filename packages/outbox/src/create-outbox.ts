@@ -1,0 +1,146 @@
+import { type Clock, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
+import { namespace, type TransactionHandle, type Tx, toTx } from "@waybill/sql";
+import { checkMessage } from "./check-message.ts";
+import { defaultStream, type LedgerTables, ledgerTables } from "./ledger-tables.ts";
+import { appendStored, lockKeys, type Repeated, repeatedError } from "./postgres/append.ts";
+import { type Appended, findAppended, type Reader } from "./postgres/find-message.ts";
+import { type StoredMessage, storedMessage } from "./stored-message.ts";
+
+export interface AppendOptions {
+  /**
+   * Locks each message's topic and key until the transaction ends, before anything is inserted: of two transactions with the same
+   * key the second waits here. Needed for order per key where the transactions do not exclude each other already – by updating the
+   * same row first, say. One statement more per key. Default false.
+   */
+  readonly serialiseKey?: boolean;
+  /**
+   * What to do when an id of the caller's own was appended before, with the same content: throw WAYBILL_MESSAGE_ID_REPEATED, or
+   * nothing. With other content it is always an error. Default `error`.
+   */
+  readonly onRepeatedId?: "error" | "ignore";
+}
+
+/** Puts messages into a transaction that is open. */
+export interface Append {
+  /**
+   * Appends messages to *your* transaction: published if it commits, gone if it rolls back. Answers their ids in order.
+   *
+   * One statement, whatever the number (one more per 5 000 messages or 32 MiB). The handle is a pg client after BEGIN, a knex
+   * transaction, or a `Tx`; a pool or a bare knex does not compile.
+   *
+   * The edge: order per key holds only if transactions with the same key exclude each other before they append; see `serialiseKey`.
+   * After WAYBILL_MESSAGE_ID_REPEATED the transaction is usable, and every message of the call whose id was not repeated is in it.
+   * After an error of the database only a rollback helps.
+   *
+   * @throws WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED, WAYBILL_MESSAGE_INVALID, WAYBILL_HEADERS_INVALID,
+   *   WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_MESSAGE_ID_REPEATED, WAYBILL_DATABASE
+   */
+  (handle: TransactionHandle, ...messages: readonly Message[]): Promise<readonly string[]>;
+  /** The same, with options. */
+  (handle: TransactionHandle, messages: Message | readonly Message[], options?: AppendOptions): Promise<readonly string[]>;
+}
+
+export interface OutboxOptions {
+  /** Where the tables lie. Default: wherever the transaction's search path says. */
+  readonly schema?: string;
+  /** How their names begin. Default `waybill_`. */
+  readonly prefix?: string;
+  /** Which ledger: stream x lies in `waybill_x_outbox`. Default `default`, which is `waybill_outbox`. */
+  readonly stream?: string;
+}
+
+export interface FindOptions {
+  /** Milliseconds that transactions which may hold the message get to end. Default 10 000. */
+  readonly deadlineMs?: number;
+  /**
+   * Milliseconds between the making of an id, on the application's clock, and the row's insert, on the database's: by how much the
+   * two clocks differ, and how long a statement waits. Smaller reads less, and overlooks what lies beyond. Default 600 000.
+   */
+  readonly marginMs?: number;
+  /** Default: the host's. */
+  readonly clock?: Clock;
+}
+
+export interface Outbox {
+  readonly append: Append;
+  /**
+   * Asks whether a message was appended, by the id that `append` answered: what to do when a COMMIT went unanswered. Give it a
+   * `Database`, or anything that runs single statements – on another connection than the one in doubt. Waits for every transaction
+   * that may still bring the message, so that `notAppended` is final.
+   *
+   * The edge: an id of your own that is no UUIDv7 is known for as long as its claim is kept (7 days); history that retention has
+   * removed counts as not appended; and a clock further off than `marginMs` hides the message.
+   *
+   * @throws WAYBILL_LEDGER_UNSAFE on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, and what the reader throws
+   */
+  find(reader: Reader, messageId: string, options?: FindOptions): Promise<Appended>;
+}
+
+/**
+ * An outbox whose tables have another schema, prefix or stream than usual. Does no I/O.
+ *
+ * @throws WAYBILL_IDENTIFIER_INVALID
+ */
+export function createOutbox(options: OutboxOptions = {}): Outbox {
+  const tables = ledgerTables(namespace("postgres", options), options.stream ?? defaultStream);
+  const append = async (handle: TransactionHandle, ...rest: readonly unknown[]): Promise<readonly string[]> => {
+    const call = readCall(rest);
+    return appendTo(postgresTx(handle), tables, call.messages, call.options);
+  };
+  return {
+    append,
+    find: (reader, messageId, { deadlineMs = 10_000, marginMs = 600_000, clock = systemClock } = {}) =>
+      findAppended(reader, tables, messageId, { clock, deadlineMs, marginMs }),
+  };
+}
+
+function postgresTx(handle: TransactionHandle): Tx {
+  const tx = toTx(handle);
+  throwConfigProblems(
+    "append",
+    tx.dialect === "postgres" ? [] : [{ option: "handle.dialect", problem: "postgres is the dialect that has an outbox" }],
+  );
+  return tx;
+}
+
+interface Call {
+  readonly messages: readonly Message[];
+  readonly options: AppendOptions;
+}
+
+/** Tells `(a, b, c)` from `(a, options)` and `([a, b], options)`. A message always has a topic, options never. */
+function readCall(rest: readonly unknown[]): Call {
+  const [first, second] = rest;
+  const isOptions = rest.length === 2 && typeof second === "object" && second !== null && !("topic" in second);
+  if (!Array.isArray(first) && !isOptions) return { messages: rest as readonly Message[], options: {} };
+  return { messages: (Array.isArray(first) ? first : [first]) as readonly Message[], options: (second ?? {}) as AppendOptions };
+}
+
+async function appendTo(tx: Tx, tables: LedgerTables, messages: readonly Message[], options: AppendOptions): Promise<readonly string[]> {
+  const { serialiseKey = false, onRepeatedId = "error" } = options;
+  for (const message of messages) checkMessage(message);
+  if (serialiseKey)
+    await lockKeys(
+      tx,
+      messages.flatMap(({ topic, key }) => (key === null ? [] : [`${topic} ${key}`])),
+    );
+
+  const stored = messages.map((message) => storedMessage(message, message.ownId === null ? newMessageId() : ownMessageId(message.ownId)));
+  const { first, again } = splitRepeats(stored);
+  const repeated = [...again, ...(await appendStored(tx, tables, first))];
+  const refused = repeated.find(({ isSameContent }) => !isSameContent) ?? (onRepeatedId === "error" ? repeated[0] : undefined);
+  if (refused !== undefined) throw repeatedError(refused);
+  return stored.map(({ messageId }) => messageId);
+}
+
+/** Messages whose id occurs in the same call before: PostgreSQL would take them for repeats, too, but could not name them. */
+function splitRepeats(stored: readonly StoredMessage[]): { readonly first: readonly StoredMessage[]; readonly again: readonly Repeated[] } {
+  const seen = new Map<string, StoredMessage>();
+  const again: Repeated[] = [];
+  for (const message of stored) {
+    const before = seen.get(message.messageId);
+    if (before === undefined) seen.set(message.messageId, message);
+    else again.push({ messageId: message.messageId, isSameContent: before.fingerprint === message.fingerprint });
+  }
+  return { first: [...seen.values()], again };
+}

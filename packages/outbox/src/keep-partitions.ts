@@ -1,0 +1,45 @@
+import { type Clock, type ConfigProblem, systemClock, throwConfigProblems } from "@waybill/core";
+import type { Namespace, Units } from "@waybill/sql";
+import { defaultStream, ledgerTables } from "./ledger-tables.ts";
+import { type KeptPartitions, keepPostgresPartitions } from "./postgres/partitions.ts";
+
+export interface KeepPartitionsOptions {
+  readonly space: Namespace;
+  /** Default `default`. */
+  readonly stream?: string;
+  /** How many ids a new partition holds: ten times the largest burst, for one that fills before the next is made. Default 1 000 000. */
+  readonly partitionIds?: number;
+  /** How many empty partitions lie ahead at least. Default 2. */
+  readonly aheadMin?: number;
+  /** Milliseconds for each partition. Default 15 000. */
+  readonly deadlineMs?: number;
+  /** Default: the host's. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Makes partitions ahead of the ledger's highest id. To be called every minute or so by whoever owns the table – the relay, if its
+ * role does. Any number of callers may do so at once; one works, the others answer `busy`.
+ *
+ * The edge: if nobody calls it, rows go to the default partition, where retention removes them only all together.
+ *
+ * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID, WAYBILL_DATABASE, WAYBILL_DEADLINE, WAYBILL_OUTCOME_UNKNOWN (call it again)
+ */
+export async function keepPartitions(units: Units, options: KeepPartitionsOptions): Promise<KeptPartitions> {
+  const { space, stream = defaultStream, partitionIds = 1_000_000, aheadMin = 2, deadlineMs = 15_000, clock = systemClock } = options;
+  throwConfigProblems("Keeping partitions", [
+    ...(space.dialect === "postgres" ? [] : [{ option: "space.dialect", problem: "postgres is the dialect that has partitions" }]),
+    ...wholeNumber("partitionIds", partitionIds, 1_000),
+    ...wholeNumber("aheadMin", aheadMin, 1),
+  ]);
+  return keepPostgresPartitions(units, ledgerTables(space, stream), stream, {
+    clock,
+    partitionIds: BigInt(partitionIds),
+    aheadMin,
+    deadlineMs,
+  });
+}
+
+function wholeNumber(option: string, value: number, min: number): ConfigProblem[] {
+  return Number.isSafeInteger(value) && value >= min ? [] : [{ option, problem: `a whole number of at least ${min}` }];
+}

@@ -1,0 +1,98 @@
+/**
+ * Room for ids, made ahead of time, so that a partition is there before the first row that belongs in it.
+ *
+ *     … ─┤ p1000001 ├┤ p2000001 ├┤ p3000001 ├┤ default
+ *              ↑ highest id        └─ ahead ─┘
+ *
+ * Attaching an empty table stops nobody. If nobody did it in time, rows go to the default partition: nothing fails and nothing is
+ * lost, but they stay there, so the next partition begins well beyond them. A crash anywhere leaves the ledger as it was.
+ */
+import { type Clock, isWaybillError, wait } from "@waybill/core";
+import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
+import type { LedgerTables } from "../ledger-tables.ts";
+import { attachPartition } from "./statements/attach-partition.ts";
+import { createPartition } from "./statements/create-partition.ts";
+import { limitLockWait } from "./statements/limit-lock-wait.ts";
+import { lockStream } from "./statements/lock-stream.ts";
+import { readPartitions } from "./statements/read-partitions.ts";
+
+/** What upkeep did. `made` are first ids. `notOwner`: our role may not change the table, somebody else must. `busy`: try again later. */
+export type KeptPartitions =
+  | { readonly kind: "kept"; readonly made: readonly bigint[] }
+  | { readonly kind: "notOwner" }
+  | { readonly kind: "busy"; readonly made: readonly bigint[] };
+
+export interface PartitionSettings {
+  readonly clock: Clock;
+  readonly partitionIds: bigint;
+  readonly aheadMin: number;
+  readonly deadlineMs: number;
+}
+
+/** A lock that was not to be had is tried for again this often in one call. */
+const triesMax = 5;
+const betweenTriesMs = 200;
+
+/** 55P03: a lock was not to be had in time. 23514: meanwhile a row came to lie in the default partition that belongs in the new one. */
+const passing: ReadonlySet<string> = new Set(["55P03", "23514"]);
+
+export async function keepPostgresPartitions(
+  units: Units,
+  tables: LedgerTables,
+  stream: string,
+  settings: PartitionSettings,
+): Promise<KeptPartitions> {
+  const made: bigint[] = [];
+  for (let tries = 1; ; ) {
+    const outcome = await units.unitOfWork((tx) => makeOne(tx, tables, stream, settings), {
+      operation: "making a partition",
+      deadlineMs: settings.deadlineMs,
+    });
+    if (outcome.kind === "rolledBack" && isPassing(outcome.error)) {
+      if (tries === triesMax) return { kind: "busy", made };
+      tries += 1;
+      await wait(settings.clock, betweenTriesMs);
+      continue;
+    }
+    const done = committedValue("making a partition", outcome);
+    if (done === "enough") return { kind: "kept", made };
+    if (done === "notOwner") return { kind: "notOwner" };
+    if (done === "busy") return { kind: "busy", made };
+    made.push(done);
+  }
+}
+
+function isPassing(error: Error): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState !== null && passing.has(error.facts.sqlState);
+}
+
+/** One partition, in one transaction. Answers its first id, or why there is none. */
+async function makeOne(
+  tx: OwnedTx,
+  tables: LedgerTables,
+  stream: string,
+  { partitionIds, aheadMin }: PartitionSettings,
+): Promise<bigint | "enough" | "notOwner" | "busy"> {
+  if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return "busy";
+  const [row] = (await tx.query(readPartitions(tables.outbox, tables.sequence), [])) as readonly {
+    is_owner: boolean;
+    highest_id: string;
+    reach: string;
+    ahead: number;
+  }[];
+  if (row === undefined || row.ahead >= aheadMin) return "enough";
+  if (!row.is_owner) return "notOwner";
+  const low = firstId(BigInt(row.highest_id), BigInt(row.reach), partitionIds);
+  const partition = tables.partition(low);
+  await tx.query(limitLockWait, []);
+  await tx.query(createPartition(tables.outbox, partition), []);
+  await tx.query(attachPartition(tables.outbox, partition, low, low + partitionIds), []);
+  return low;
+}
+
+/** Where the next partition begins: where the last one ends, or beyond everything that may already lie in the default partition. */
+export function firstId(highestId: bigint, reach: bigint, partitionIds: bigint): bigint {
+  if (reach > highestId) return reach;
+  const whole = (highestId + 2n * partitionIds - 1n) / partitionIds;
+  return whole * partitionIds + 1n;
+}
