@@ -44,7 +44,7 @@ export interface DeadLetterMessage {
   readonly createdAtMs: number | null;
 }
 
-/** `reason` null: held. */
+/** `reason` null: held; only a message with a key can be. */
 export interface NewDeadLetter extends DeadLetterMessage {
   readonly reason: string | null;
   readonly attempts: number;

@@ -31,6 +31,7 @@ create table waybill_dead_letter (
   primary key (origin, reader, sequence, message_id),
   check (payload is null or payload_bytes is null),
   check (state <> 'dead' or reason is not null),
+  check (key is not null or reason is not null),
   check ((state in ('done', 'discarded')) = (decided_at is not null))
 );
 
@@ -43,9 +44,9 @@ create index waybill_dead_letter_lane on waybill_dead_letter
 create index waybill_dead_letter_open on waybill_dead_letter (origin, reader, state, sequence, message_id)
   where state in ('dead', 'held', 'released');
 
--- Messages without key are lanes of their own: those with something to do.
+-- Messages without key are lanes of their own, and never held: those with something to do.
 create index waybill_dead_letter_keyless on waybill_dead_letter (origin, reader, sequence, position)
-  where key is null and state in ('held', 'released');
+  where key is null and state = 'released';
 
 -- What an inbox asks about each delivery: was this message put aside before?
 create index waybill_dead_letter_message on waybill_dead_letter (reader, message_id)

@@ -38,7 +38,7 @@ export const findReleased = (letters: Identifier): string => `
    from ${letters}
    where origin = $1 and reader = $2
      and key is null
-     and state in ('held', 'released')
+     and state = 'released'
    order by sequence, position
    limit $3)
   limit $3`;

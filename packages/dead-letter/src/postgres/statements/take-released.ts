@@ -8,7 +8,8 @@ import type { Identifier } from "@waybill/sql";
  * bytes of payload, beyond the first row.
  *
  * The rows are locked first: a discard or redrive that was quicker is waited for and seen, one that comes later finds them released
- * and is refused. No row: the lane has no open row, or its first one is dead. Served by the index of open rows, or the primary key.
+ * and is refused. What is set to released is found by its place, up to the last row taken: a join would be quadratic in a plan made
+ * without statistics. No row: the lane has no open row, or its first one is dead. Served by the index of open rows, or the primary key.
  */
 export const takeReleased = (letters: Identifier): string => `
   with open as materialized (
@@ -28,7 +29,7 @@ export const takeReleased = (letters: Identifier): string => `
     where $4::text is null
       and origin = $1 and reader = $2
       and sequence = $5 and topic = $3 and key is null
-      and state in ('dead', 'held', 'released')
+      and state = 'released'
     order by message_id
     limit $6
     for update
@@ -47,12 +48,13 @@ export const takeReleased = (letters: Identifier): string => `
       and (place = 1 or bytes <= $7)
   ),
   released as (
-    update ${letters} as letter
+    update ${letters}
     set state = 'released'
-    from taken
-    where letter.origin = $1 and letter.reader = $2
-      and letter.sequence = taken.sequence and letter.message_id = taken.message_id
-      and letter.state = 'held'
+    where origin = $1 and reader = $2
+      and left(topic, 249) = left($3, 249) and topic = $3
+      and left(key, 255) = left($4, 255) and key = $4
+      and (sequence, position) <= (select sequence, position from taken order by place desc limit 1)
+      and state = 'held'
   )
   select sequence::text as sequence, message_id, type, topic, key, headers, payload,
          encode(payload_bytes, 'hex') as payload_hex,
