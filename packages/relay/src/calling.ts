@@ -52,7 +52,8 @@ export function createCalling(session: Session): Calling {
       if (!mayWrite()) return Promise.resolve(null);
       const answered = call(messages);
       underWay.add(answered);
-      void answered.finally(() => underWay.delete(answered));
+      const settled = (): boolean => underWay.delete(answered);
+      answered.then(settled, settled);
       return answered;
     },
     async settled(deadlineMs) {

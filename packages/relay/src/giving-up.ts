@@ -94,7 +94,7 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
     fenced,
     async giveUp(lane, reason) {
       const entry = lane.entries[0];
-      if (entry?.row == null) return;
+      if (entry === undefined || entry.row === null) return;
       session.report({ name: "relay.deadLettering", messageId: entry.messageId, sequence: entry.id, reason });
       if (!(await insert("dead letter", [letterOf(entry, entry.row, reason)]))) return;
       finish(entry);

@@ -1,10 +1,16 @@
+// Benchmarks
+
+export type { BenchmarkResult, Comparison } from "./benchmark.ts";
+export { benchmarkJson, benchmarkResult, compare, timed } from "./benchmark.ts";
+
 // Real servers
 
 export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOptions } from "./child.ts";
 // Children that are killed
 export { startChild } from "./child.ts";
-export type { Fault, FaultProxy, FaultProxyOptions, FaultTrigger, InjectedFault } from "./fault-proxy.ts";
+export type { Fault, FaultProxy, FaultProxyOptions, AtPattern } from "./fault-proxy.ts";
 // Faults on a link
+export type { FaultTrigger, InjectedFault } from "./fault-trigger.ts";
 export { startFaultProxy } from "./fault-proxy.ts";
 export type { KillOnEventOptions } from "./kill-on-event.ts";
 export { killOnEvent, tellParent } from "./kill-on-event.ts";
