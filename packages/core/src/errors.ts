@@ -38,6 +38,8 @@ export interface WaybillErrorFacts {
   WAYBILL_NOT_IN_TRANSACTION: { readonly handle: "pool" | "knex" | "autocommit" | "finished" | "unknown" };
   /** No entry of the catalogue has this message type. */
   WAYBILL_MESSAGE_TYPE_UNKNOWN: { readonly type: string };
+  /** A handler said that it will never take this message: a dead letter at once. `reason` is the handler's own word. */
+  WAYBILL_MESSAGE_REJECTED: { readonly reason: string };
   /** A message id of the caller's own was appended before; `isSameContent` tells a repeat from a mix-up. */
   WAYBILL_MESSAGE_ID_REPEATED: { readonly messageId: string; readonly isSameContent: boolean };
   /** A message, or a field of its envelope, breaks the grammar or a limit: id, type, topic, key. */

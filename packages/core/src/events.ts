@@ -113,6 +113,8 @@ export type InboxEvent = OfConsumer &
     | { readonly name: "inbox.committed"; readonly messageId: string }
     | { readonly name: "inbox.outcomeUnknown"; readonly messageId: string }
     | { readonly name: "inbox.duplicate"; readonly messageId: string }
+    /** The handler threw, or its deadline passed; the attempt is counted next. */
+    | { readonly name: "inbox.handlerFailed"; readonly messageId: string; readonly code: string }
     | {
         readonly name: "inbox.retrying";
         readonly messageId: string;
@@ -122,11 +124,19 @@ export type InboxEvent = OfConsumer &
       }
     | { readonly name: "inbox.deadLettering"; readonly messageId: string; readonly reason: string }
     | { readonly name: "inbox.deadLettered"; readonly messageId: string; readonly reason: string }
+    | { readonly name: "inbox.holding"; readonly messageId: string }
+    | { readonly name: "inbox.held"; readonly messageId: string }
     | { readonly name: "inbox.ignored"; readonly messageId: string; readonly type: string }
     | { readonly name: "inbox.redriving"; readonly messageId: string }
     | { readonly name: "inbox.redriven"; readonly messageId: string }
+    /** Dead letters of types that were unknown and are known now go back on their way. */
+    | { readonly name: "inbox.typesReleasing"; readonly types: number }
+    | { readonly name: "inbox.typesReleased"; readonly messages: number }
     | { readonly name: "inbox.settling"; readonly messages: number }
+    | { readonly name: "inbox.retentionRemoving" }
     | { readonly name: "inbox.retentionRemoved"; readonly rows: number }
+    /** Redriving or retention could not be done this time. */
+    | { readonly name: "inbox.upkeepFailed"; readonly code: string; readonly afterMs: number }
     | { readonly name: "inbox.sourceFailed"; readonly code: string; readonly afterMs: number }
     | { readonly name: "inbox.draining" }
     | { readonly name: "inbox.stopped" }
