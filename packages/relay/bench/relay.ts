@@ -10,12 +10,12 @@
  *                  200 MiB / its largest resident set, so that 1 and above is good.
  */
 import { fileURLToPath } from "node:url";
-import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { outboxMigrations } from "@waybill/outbox";
-import { deadLetterMigrations } from "@waybill/dead-letter";
-import { createRelay, relayMigrations } from "@waybill/relay";
-import { type BenchmarkResult, benchmarkJson, benchmarkResult, compare, startChild, startPostgres, timed } from "@waybill/testing";
 import type { Transport } from "@waybill/core";
+import { deadLetterMigrations } from "@waybill/dead-letter";
+import { outboxMigrations } from "@waybill/outbox";
+import { createRelay, relayMigrations } from "@waybill/relay";
+import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import { type BenchmarkResult, benchmarkJson, benchmarkResult, compare, startChild, startPostgres, timed } from "@waybill/testing";
 import pg from "pg";
 
 const isSmoke = process.argv.includes("--smoke");
@@ -44,16 +44,24 @@ try {
       target: 0.8,
       ours: () => drain(url),
       bare: () => readBare(url),
-      onRound: ({ oursMs, bareMs }) => say(`  relay ${Math.round(rowsToDrain / oursMs)} k rows/s, bare ${Math.round(rowsToDrain / bareMs)} k rows/s`),
+      onRound: ({ oursMs, bareMs }) =>
+        say(`  relay ${Math.round(rowsToDrain / oursMs)} k rows/s, bare ${Math.round(rowsToDrain / bareMs)} k rows/s`),
     }),
   );
   const waitingUrl = await newDatabase("bench_rss", rowsWaiting);
   say(`memory with ${rowsWaiting} rows waiting`);
   const rss: number[] = [];
   for (let round = 0; round < (isSmoke ? 1 : 3); round += 1) rss.push(await largestRss(waitingUrl));
-  results.push(benchmarkResult("rss/1m-waiting", rss.map((bytes) => rssMax / bytes), 1));
+  results.push(
+    benchmarkResult(
+      "rss/1m-waiting",
+      rss.map((bytes) => rssMax / bytes),
+      1,
+    ),
+  );
   say(`  largest resident set ${rss.map((bytes) => Math.round(bytes / 1024 / 1024)).join(", ")} MiB`);
-  for (const { name, ratio, min, max, target, met } of results) say(`${name}: ${ratio} (${min}–${max}), target ${target}: ${met ? "met" : "missed"}`);
+  for (const { name, ratio, min, max, target, met } of results)
+    say(`${name}: ${ratio} (${min}–${max}), target ${target}: ${met ? "met" : "missed"}`);
   if (isJson) console.log(benchmarkJson("relay", results));
 } finally {
   await server.stop();

@@ -15,8 +15,8 @@
  * id – the row is known to be visible, so a statement of its own is safe – before anything newer of its lane. Payloads that were
  * too large to come with their batch are loaded in the same way. So what a dead topic costs in memory is ids, and it stops no other.
  *
- * A lane that has work, or waits for an answer about itself, stays in memory; one that is idle is forgotten, and what was known
- * about it with it.
+ * A lane that has work, or waits for an answer about itself, is in memory. When it falls idle all that was known about it is
+ * forgotten, and the next message of its key has to ask again.
  */
 import { type RejectionBrake, releasedBrake } from "@waybill/core";
 import type { LedgerRow } from "@waybill/outbox";
@@ -67,6 +67,8 @@ export interface Lane {
 
 export interface Topic {
   readonly name: string;
+  /** By key. */
+  readonly lanes: Map<string, Lane>;
   readonly ready: Lane[];
   calls: number;
   /** Failures in a row that were the topic's, or rejections taken for such. */
@@ -88,8 +90,6 @@ export interface Lanes {
   readonly parkedCount: number;
   /** The lane of a message, made if it is not in memory. */
   lane(topic: string, key: string | null): Lane;
-  /** The lane if it is in memory. */
-  find(topic: string, key: string): Lane | undefined;
   topic(name: string): Topic;
   /** Puts an entry in its place: behind everything with a smaller id, but never before what is in hand. */
   enter(entry: Entry): void;
@@ -104,12 +104,15 @@ export interface Lanes {
   all(): Iterable<Lane>;
 }
 
-const separator = "\u0000"; // in no topic
+/**
+ * Idle lanes are kept for the next message of their key, knowing nothing any more, until there are this many lanes in a topic:
+ * making and forgetting one per message would be a fifth of the relay's work.
+ */
+const lanesPerTopicMax = 10_000;
 
 export function createLanes(): Lanes {
   const topics = new Map<string, Topic>();
   const readyTopics = new Set<Topic>();
-  const keyed = new Map<string, Lane>();
   const keyless = new Set<Lane>();
   let loadedCount = 0;
   let loadedBytes = 0;
@@ -118,7 +121,7 @@ export function createLanes(): Lanes {
   const topicOf = (name: string): Topic => {
     let topic = topics.get(name);
     if (topic === undefined) {
-      topic = { name, ready: [], calls: 0, failures: 0, waitsUntilMs: 0, brake: releasedBrake };
+      topic = { name, lanes: new Map(), ready: [], calls: 0, failures: 0, waitsUntilMs: 0, brake: releasedBrake };
       topics.set(name, topic);
     }
     return topic;
@@ -138,9 +141,12 @@ export function createLanes(): Lanes {
     waitsUntilMs: 0,
   });
 
+  /** Takes everything that is known about an idle lane out of memory. */
   const forget = (lane: Lane): void => {
+    lane.isOpen = false;
+    lane.hasHeld = false;
     if (lane.key === null) keyless.delete(lane);
-    else keyed.delete(lane.topic.name + separator + lane.key);
+    else if (lane.topic.lanes.size > lanesPerTopicMax) lane.topic.lanes.delete(lane.key);
   };
 
   return {
@@ -162,15 +168,13 @@ export function createLanes(): Lanes {
         keyless.add(single);
         return single;
       }
-      const name = topicName + separator + key;
-      let lane = keyed.get(name);
+      let lane = topic.lanes.get(key);
       if (lane === undefined) {
         lane = makeLane(topic, key);
-        keyed.set(name, lane);
+        topic.lanes.set(key, lane);
       }
       return lane;
     },
-    find: (topic, key) => keyed.get(topic + separator + key),
     topic: topicOf,
     enter(entry) {
       const { entries, inHand } = entry.lane;
@@ -236,7 +240,7 @@ export function createLanes(): Lanes {
       readyTopics.add(lane.topic);
     },
     all: function* () {
-      yield* keyed.values();
+      for (const topic of topics.values()) yield* topic.lanes.values();
       yield* keyless;
     },
   };
