@@ -69,6 +69,6 @@ export interface Database extends Statements, Units {
   readonly dialect: Dialect;
   /** Opens a connection of its own, outside the pool, and tells the server what we are (application name). */
   connect(options: { readonly purpose: string; readonly deadlineMs?: number }): Promise<Connection>;
-  /** Ends what is idle, waits for what is in use until the deadline, destroys the rest. Never rejects. */
+  /** Refuses new calls, waits for those made before until the deadline (default 5 000 ms), destroys the rest. Never rejects. */
   close(options?: { readonly deadlineMs?: number }): Promise<void>;
 }

@@ -32,6 +32,7 @@ export interface Pool {
   acquire(deadlineMs: number): Promise<Lent>;
   /** Takes a session back; one inside a transaction, or lost, is destroyed. */
   release(session: Session): void;
+  /** Refuses who comes now, serves who came before until the deadline, and ends all sessions. */
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -48,7 +49,10 @@ export function createPool(options: PoolOptions): Pool {
   const sessions = new Set<Session>();
   const waiters: Waiter[] = [];
   let opening = 0;
-  let isClosed = false;
+  /** Nobody may come any more. */
+  let isClosing = false;
+  /** Nobody is served any more. */
+  let isOver = false;
   let onQuiet: (() => void) | null = null;
 
   const hasRoom = (): boolean => sessions.size + opening < sessionsMax;
@@ -61,7 +65,7 @@ export function createPool(options: PoolOptions): Pool {
     } finally {
       opening--;
     }
-    if (isClosed) {
+    if (isOver) {
       session.destroy();
       throw closedError();
     }
@@ -95,12 +99,12 @@ export function createPool(options: PoolOptions): Pool {
         );
       }
     }
-    if (sessions.size === idle.length && opening === 0) onQuiet?.();
+    if (sessions.size === idle.length && opening === 0 && waiters.length === 0) onQuiet?.();
   };
 
   return {
     async acquire(deadlineMs) {
-      if (isClosed) throw closedError();
+      if (isClosing) throw closedError();
       if (waiters.length >= waitersMax) throw deadlineError("a connection", 0);
       return new Promise<Lent>((resolve, reject) => {
         const timer = clock.setTimer(deadlineMs, () => {
@@ -116,29 +120,31 @@ export function createPool(options: PoolOptions): Pool {
 
     release(session) {
       if (session.lost.aborted) return;
-      if (isClosed || session.status() !== "I") return session.destroy();
+      if (isOver || session.status() !== "I") return session.destroy();
       idle.push(session);
       serve();
     },
 
     async close(deadlineMs) {
       const untilMs = clock.monotonicMs() + deadlineMs;
-      isClosed = true;
-      for (const waiter of waiters.splice(0)) {
-        waiter.timer.cancel();
-        waiter.reject(closedError());
-      }
-      const left = (): number => Math.max(1, untilMs - clock.monotonicMs());
-      await Promise.all(idle.splice(0).map((session) => session.end(left())));
+      const leftMs = (): number => Math.max(1, untilMs - clock.monotonicMs());
+      isClosing = true;
       await new Promise<void>((resolve) => {
-        const timer = clock.setTimer(left(), () => resolve());
+        const timer = clock.setTimer(deadlineMs, () => resolve());
         onQuiet = () => {
           timer.cancel();
           resolve();
         };
         serve();
       });
-      for (const session of sessions) session.destroy();
+      isOver = true;
+      for (const waiter of waiters.splice(0)) {
+        waiter.timer.cancel();
+        waiter.reject(closedError());
+      }
+      const unused = new Set(idle);
+      for (const session of [...sessions].filter((inUse) => !unused.has(inUse))) session.destroy();
+      await Promise.all([...unused].map((session) => session.end(leftMs())));
     },
   };
 }

@@ -43,8 +43,8 @@ export interface Session {
   status(): TransactionStatus;
   /** One statement. After WAYBILL_DEADLINE, or an error that is not the server's plain refusal, the session is destroyed. */
   run(operation: string, query: DriverQuery, deadlineMs: number): Promise<DriverAnswer>;
-  /** Lets the server wait this long for one statement, and for us between two; never less than before. Nothing behind a pooler. */
-  allow(deadlineMs: number): Promise<void>;
+  /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
+  allow(wantedMs: number, deadlineMs: number): Promise<void>;
   /** Ends the session at once, without a word to the server. */
   destroy(): void;
   /** Ends the session politely, within `deadlineMs`; then by force. Never rejects. */
@@ -87,9 +87,9 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     lost: guarded.lost,
     status: guarded.status,
     run: guarded.run,
-    allow: async (wantedMs) => {
+    allow: async (wantedMs, within) => {
       if (isPooled || wantedMs <= allowedMs) return;
-      await guarded.run("settings", { text: setTimeouts, values: [String(Math.ceil(wantedMs) + serverMarginMs)] }, options.usualDeadlineMs);
+      await guarded.run("settings", { text: setTimeouts, values: [String(Math.ceil(wantedMs) + serverMarginMs)] }, within);
       allowedMs = wantedMs;
     },
     destroy: guarded.destroy,

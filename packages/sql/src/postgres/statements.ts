@@ -13,7 +13,7 @@ export async function runStatement(
   deadlineMs: number,
 ): Promise<readonly Row[]> {
   checkOwnedValues(values);
-  await session.allow(deadlineMs);
+  if (options.deadlineMs !== undefined) await session.allow(options.deadlineMs, deadlineMs);
   const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);
   return answer.rows as readonly Row[];
@@ -28,7 +28,7 @@ export async function runTextStatement(
   deadlineMs: number,
 ): Promise<readonly TextRow[]> {
   checkOwnedValues(values);
-  await session.allow(deadlineMs);
+  if (options.deadlineMs !== undefined) await session.allow(options.deadlineMs, deadlineMs);
   const query = { text: sql, values: [...values], types: rawTypes, rowMode: "array" as const, ...nameFor(session, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);
   return answer.rows as readonly TextRow[];

@@ -51,7 +51,7 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
   };
 
   try {
-    await session.allow(attempt.deadlineMs);
+    await session.allow(attempt.deadlineMs, Math.min(remainingMs(), attempt.beginDeadlineMs));
     await session.run(operation, { text: "begin" }, Math.min(remainingMs(), attempt.beginDeadlineMs));
   } catch (error) {
     if (!session.lost.aborted) await rollBack(session);

@@ -1,0 +1,319 @@
+import { inspect } from "node:util";
+import { isWaybillError, type SqlEvent, type WaybillEvent } from "@waybill/core";
+import { type FaultProxy, forEachPostgres, startFaultProxy, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Database, type DatabaseOptions, openDatabase } from "../src/index.ts";
+
+forEachPostgres((server) =>
+  describe(server.name, () => {
+    let own: TestDatabase;
+    let proxy: FaultProxy;
+    let admin: pg.Client;
+    const opened: Database[] = [];
+
+    beforeAll(async () => {
+      own = await testDatabase({ server: server.name });
+      const { hostname, port } = new URL(own.url);
+      proxy = await startFaultProxy({ target: { host: hostname, port: Number(port) } });
+      admin = new pg.Client(own.url);
+      admin.on("error", () => undefined);
+      await admin.connect();
+    });
+    afterEach(async () => {
+      await Promise.all(opened.splice(0).map((database) => database.close({ deadlineMs: 500 })));
+      proxy.heal();
+    });
+    afterAll(async () => {
+      await admin.end();
+      await proxy.stop();
+      await own.drop();
+    });
+
+    const open = (options: Partial<DatabaseOptions> = {}): { database: Database; events: SqlEvent[] } => {
+      const events: SqlEvent[] = [];
+      const database = openDatabase({
+        url: own.url,
+        onEvent: (event: WaybillEvent) => void events.push(event as SqlEvent),
+        ...options,
+      });
+      opened.push(database);
+      return { database, events };
+    };
+    const pidOf = async (statements: Pick<Database, "query">): Promise<number> =>
+      (await statements.query("select pg_backend_pid() as pid", []))[0]?.["pid"] as number;
+    const isGone = async (pid: number): Promise<boolean> =>
+      (await admin.query("select 1 from pg_stat_activity where pid = $1", [pid])).rows.length === 0;
+    const terminate = async (pid: number): Promise<void> => {
+      await admin.query("select pg_terminate_backend($1)", [pid]);
+    };
+    const failure = async (promise: Promise<unknown>): Promise<unknown> =>
+      promise.then(
+        () => "no error",
+        (error: unknown) => error,
+      );
+
+    test("rows come parsed as documented, whatever the application set for itself", async () => {
+      pg.types.setTypeParser(20, (text) => BigInt(text));
+      try {
+        const { database } = open();
+        const [row] = await database.query(
+          "select 9007199254740993::int8 as big, array[1, null]::int8[] as bigs, 1::int4 as small, true as yes, $1::bytea as bytes, $2::text[] as texts, $3::boolean as no",
+          [new Uint8Array([0, 255]), ["a,b", '"'], false],
+        );
+        expect(row).toEqual({
+          big: "9007199254740993",
+          bigs: ["1", null],
+          small: 1,
+          yes: true,
+          bytes: Buffer.from([0, 255]),
+          texts: ["a,b", '"'],
+          no: false,
+        });
+      } finally {
+        pg.types.setTypeParser(20, (text) => text);
+      }
+    });
+
+    test("rows as text are the bytes on the wire, in the statement's order", async () => {
+      const { database } = open();
+      const sql = "select true, 1::int8, '\\x00ff'::bytea, null, '{\"a\":1}'::json, 2 as a, 3 as a";
+      expect(await database.queryText(sql, [])).toEqual([["t", "1", "\\x00ff", null, '{"a":1}', "2", "3"]]);
+    });
+
+    test("a value that is none is refused before anything is sent", async () => {
+      const { database } = open();
+      const error = await failure(database.query("select $1::text", [undefined as unknown as string]));
+      expect(isWaybillError(error, "WAYBILL_VALUE_INVALID") && error.facts).toEqual({ position: 1, found: "undefined" });
+    });
+
+    test("an SQL error is told by its SQLSTATE and names, and shows no value", async () => {
+      const { database } = open();
+      await database.query("create table card (number text primary key)", []);
+      await database.query("insert into card values ($1)", ["canary-4929"]);
+      const repeated = await failure(database.query("insert into card values ($1)", ["canary-4929"]));
+      const malformed = await failure(database.query("select $1::uuid", ["canary-4929"]));
+      expect(isWaybillError(repeated, "WAYBILL_DATABASE") && repeated.facts).toEqual({
+        operation: "statement",
+        sqlState: "23505",
+        isTransient: false,
+      });
+      expect(repeated).toHaveProperty("cause.constraint", "card_pkey");
+      for (const error of [repeated, malformed]) {
+        expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("canary");
+      }
+    });
+
+    test("an SQL error leaves the connection as it was", async () => {
+      const { database, events } = open({ connections: 1 });
+      const pid = await pidOf(database);
+      await failure(database.query("select 1/0", []));
+      expect(await pidOf(database)).toBe(pid);
+      expect(events).toEqual([]);
+    });
+
+    test("a statement past its deadline is given up, its connection is destroyed and the next caller gets another", async () => {
+      const { database, events } = open({ connections: 1 });
+      const pid = await pidOf(database);
+      const error = await failure(database.query("select pg_sleep(60)", [], { deadlineMs: 100, name: "sleep" }));
+      expect(isWaybillError(error, "WAYBILL_DEADLINE") && error.facts.operation).toBe("sleep");
+      expect(events).toEqual([{ name: "sql.connectionLost", code: "WAYBILL_DEADLINE" }]);
+      expect(await pidOf(database)).not.toBe(pid);
+    });
+
+    test("the server soon ends what we gave up, and frees its locks", async () => {
+      const { database } = open({ connections: 1 });
+      const pid = await pidOf(database);
+      await failure(database.query("select pg_sleep(60)", [], { deadlineMs: 100 }));
+      await waitUntil(() => isGone(pid), { what: "the server has ended the statement", deadlineMs: 5_000 });
+    });
+
+    test("a statement that is allowed more than usual gets it from the server, too", async () => {
+      const { database } = open({ connections: 1, statementDeadlineMs: 100 });
+      const slow = "select pg_sleep(1.3), current_setting('statement_timeout') as allowed";
+      expect(await database.query(slow, [], { deadlineMs: 10_000 })).toMatchObject([{ allowed: "11s" }]);
+    });
+
+    test("a half-open connection is found out by the deadline, and the database works again afterwards", async () => {
+      const { database, events } = open({ url: proxy.url(own.url), connections: 1, statementDeadlineMs: 200 });
+      await pidOf(database);
+      const hole = proxy.inject({ kind: "blackHole" });
+      const error = await failure(database.query("select 1", []));
+      expect(isWaybillError(error, "WAYBILL_DEADLINE")).toBe(true);
+      expect(hole.fired).toBeGreaterThan(0);
+      expect(events).toEqual([{ name: "sql.connectionLost", code: "WAYBILL_DEADLINE" }]);
+      proxy.heal();
+      expect(await pidOf(database)).toBeGreaterThan(0);
+    });
+
+    test("connecting to a server that accepts and stays silent ends at its deadline", async () => {
+      proxy.inject({ kind: "blackHole" });
+      const { database } = open({ url: proxy.url(own.url), connectDeadlineMs: 150 });
+      const error = await failure(database.connect({ purpose: "test" }));
+      expect(isWaybillError(error, "WAYBILL_DEADLINE") && error.facts).toEqual({ operation: "connect", deadlineMs: 150 });
+    });
+
+    test("a refused connection is a transient error without address or credentials", async () => {
+      proxy.inject({ kind: "refuse" });
+      const url = new URL(proxy.url(own.url));
+      url.password = "canary";
+      const { database } = open({ url: url.href });
+      const error = await failure(database.query("select 1", []));
+      expect(isWaybillError(error, "WAYBILL_DATABASE") && error.facts.isTransient).toBe(true);
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("canary");
+    });
+
+    test("a database that does not exist is an error that does not pass by itself", async () => {
+      const url = new URL(own.url);
+      url.pathname = "/waybill_no_such_database";
+      const error = await failure(open({ url: url.href }).database.query("select 1", []));
+      expect(isWaybillError(error, "WAYBILL_DATABASE") && error.facts).toMatchObject({ sqlState: "3D000", isTransient: false });
+    });
+
+    test("parameters that the driver cannot use are a configuration error, without the URL", async () => {
+      const { database } = open({ url: `${own.url}?sslrootcert=/nowhere/canary.pem` });
+      const error = await failure(database.query("select 1", []));
+      expect(isWaybillError(error, "WAYBILL_CONFIG_INVALID")).toBe(true);
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("canary");
+    });
+
+    test("a terminated idle connection ends nothing and is replaced", async () => {
+      const { database, events } = open({ connections: 1 });
+      const pid = await pidOf(database);
+      await terminate(pid);
+      await waitUntil(() => events.length > 0, { what: "the loss is reported" });
+      expect(events).toEqual([{ name: "sql.connectionLost", code: "57P01" }]);
+      expect(await pidOf(database)).not.toBe(pid);
+    });
+
+    test("a connection terminated between two statements of a unit ends nothing but the unit", async () => {
+      const { database, events } = open({ connections: 1 });
+      const outcome = await database.unitOfWork(
+        async (tx) => {
+          const pid = (await tx.query("select pg_backend_pid() as pid", []))[0]?.["pid"] as number;
+          await terminate(pid);
+          await waitUntil(() => events.length > 0, { what: "the loss is reported" });
+          return "swallowed";
+        },
+        { operation: "test" },
+      );
+      expect(outcome.kind).toBe("rolledBack");
+      expect(await pidOf(database)).toBeGreaterThan(0);
+    });
+
+    test("a dedicated connection says when it is lost, and what it was for", async () => {
+      const { database } = open({ applicationName: "shop" });
+      const connection = await database.connect({ purpose: "relay read" });
+      const [row] = await connection.query("select application_name from pg_stat_activity where pid = pg_backend_pid()", []);
+      expect(row).toEqual({ application_name: "shop relay read" });
+      const lost = new Promise((resolve) => connection.lost.addEventListener("abort", resolve, { once: true }));
+      await terminate(await pidOf(connection));
+      await lost;
+      const error = await failure(connection.query("select 1", []));
+      expect(isWaybillError(error, "WAYBILL_DATABASE") && error.facts.isTransient).toBe(true);
+      await connection.close();
+    });
+
+    test("calls made side by side on one connection run one after the other", async () => {
+      const { database } = open();
+      const connection = await database.connect({ purpose: "test" });
+      await connection.query("create temporary sequence place", []);
+      const next = "select nextval('place')::int as place, pg_sleep(0.01)";
+      const places = await Promise.all([1, 2, 3, 4, 5].map(() => connection.query(next, [])));
+      expect(places.map(([row]) => row?.["place"])).toEqual([1, 2, 3, 4, 5]);
+      await connection.close();
+    });
+
+    test("waiting for a connection's turn ends at the deadline and harms nobody", async () => {
+      const { database, events } = open();
+      const connection = await database.connect({ purpose: "test" });
+      const slow = connection.query("select pg_sleep(0.5)", []);
+      const error = await failure(connection.query("select 1", [], { deadlineMs: 50 }));
+      expect(isWaybillError(error, "WAYBILL_DEADLINE") && error.facts.operation).toBe("the connection's turn");
+      await slow;
+      expect(await connection.query("select 1 as one", [])).toEqual([{ one: 1 }]);
+      expect(events).toEqual([]);
+      await connection.close();
+    });
+
+    test("a named statement is prepared once and survives an error", async () => {
+      const { database } = open({ connections: 1 });
+      const divide = (by: string) => database.query("select 6 / $1::int as result", [by], { name: "divide" });
+      expect(await divide("3")).toEqual([{ result: 2 }]);
+      await failure(divide("0"));
+      expect(await divide("2")).toEqual([{ result: 3 }]);
+      expect(await database.query("select count(*)::int as count from pg_prepared_statements where name = 'divide'", [])).toEqual([
+        { count: 1 },
+      ]);
+    });
+
+    test("a statement that leaves a transaction open does not leave its connection to the next caller", async () => {
+      const { database } = open({ connections: 1 });
+      const pid = await pidOf(database);
+      await database.query("begin", []);
+      expect(await pidOf(database)).not.toBe(pid);
+    });
+
+    test("callers wait in line for a connection, up to their deadline, and the line goes on", async () => {
+      const { database, events } = open({ connections: 2 });
+      const busy = [1, 2].map(() => database.query("select pg_sleep(0.4)", []));
+      const early = failure(database.query("select 1", [], { deadlineMs: 100 }));
+      const late = database.query("select 2 as two", []);
+      const error = await early;
+      expect(isWaybillError(error, "WAYBILL_DEADLINE") && error.facts).toEqual({ operation: "a connection", deadlineMs: 100 });
+      expect(await late).toEqual([{ two: 2 }]);
+      await Promise.all(busy);
+      expect(events).toEqual([]);
+    });
+
+    test("the pool never opens more connections than it may, and uses them again", async () => {
+      const { database } = open({ connections: 2, applicationName: "waybill bound" });
+      await Promise.all(Array.from({ length: 20 }, () => database.query("select pg_sleep(0.005)", [])));
+      const { rows } = await admin.query("select count(*)::int as count from pg_stat_activity where application_name = 'waybill bound'");
+      expect(rows).toEqual([{ count: 2 }]);
+    });
+
+    test("a pool whose connections cannot be opened fails its callers and works when the server is back", async () => {
+      const { database } = open({ url: proxy.url(own.url), connections: 1 });
+      proxy.inject({ kind: "refuse" });
+      const failures = await Promise.all([1, 2, 3].map(() => failure(database.query("select 1", []))));
+      expect(failures.every((error) => isWaybillError(error, "WAYBILL_DATABASE"))).toBe(true);
+      proxy.heal();
+      expect(await database.query("select 1 as one", [])).toEqual([{ one: 1 }]);
+    });
+
+    test("closing waits for what is in use, refuses what comes later, and leaves no session", async () => {
+      const { database } = open({ applicationName: "waybill closing" });
+      const connection = await database.connect({ purpose: "test" });
+      const last = database.query("select pg_sleep(0.2), 'done' as word", []);
+      const [closed] = await Promise.all([database.close(), failure(database.query("select 1", []))]);
+      expect(closed).toBeUndefined();
+      expect(await last).toMatchObject([{ word: "done" }]);
+      expect(connection.lost.aborted).toBe(true);
+      expect(isWaybillError(await failure(database.query("select 1", [])), "WAYBILL_CONFIG_INVALID")).toBe(true);
+      expect(isWaybillError(await failure(database.connect({ purpose: "late" })), "WAYBILL_CONFIG_INVALID")).toBe(true);
+      await database.close();
+      const sessions = "select 1 from pg_stat_activity where application_name like 'waybill closing%'";
+      await waitUntil(async () => (await admin.query(sessions)).rows.length === 0, { what: "all sessions are gone" });
+    });
+
+    test("closing ends at its deadline although a statement goes on", async () => {
+      const { database } = open({ applicationName: "waybill endless" });
+      const endless = failure(database.query("select pg_sleep(60)", []));
+      const running = "select 1 from pg_stat_activity where application_name = 'waybill endless' and state = 'active'";
+      await waitUntil(async () => (await admin.query(running)).rows.length > 0, { what: "the statement runs" });
+      await database.close({ deadlineMs: 50 });
+      expect(isWaybillError(await endless, "WAYBILL_DATABASE")).toBe(true);
+    });
+
+    test("a connection straight to the server is recognised as one, and the server watches it, too", async () => {
+      const { database } = open({ statementDeadlineMs: 3_000 });
+      const connection = await database.connect({ purpose: "test" });
+      expect(connection.isPooled).toBe(false);
+      const settings =
+        "select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle";
+      expect(await connection.query(settings, [])).toEqual([{ statement: "4s", idle: "4s" }]);
+      await connection.close();
+    });
+  }),
+);
