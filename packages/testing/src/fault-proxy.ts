@@ -16,22 +16,13 @@
  * Every fault counts how often it fired: a test whose fault never fired proves nothing.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import type { Random } from "@waybill/core";
 import { type Direction, directionOf } from "./fault-direction.ts";
-import { seededRandom } from "./seeded-random.ts";
-import { waitUntil } from "./wait-until.ts";
+import { type FaultTrigger, type InjectedFault, injectedFault, startTrigger, type TriggerState } from "./fault-trigger.ts";
 
-/** When a fault at a pattern fires. */
-export interface FaultTrigger {
-  /** Bytes of the client's stream, also across packets. Text is compared as UTF-8, ignoring the case of ASCII letters. Default: any byte. */
+/** A place in the client's stream. */
+export interface AtPattern extends FaultTrigger {
+  /** Bytes, also across packets; at most 4 096. Text is compared as UTF-8, ignoring the case of ASCII letters. Default: any byte. */
   readonly pattern?: string | Uint8Array;
-  /** How many matches pass unharmed first. Default 0. */
-  readonly skip?: number;
-  /** How often it fires at most. Default 1. */
-  readonly times?: number;
-  /** The chance that a match fires, decided by `seed`. Default 1: always. */
-  readonly probability?: number;
-  readonly seed?: number;
 }
 
 export type Fault =
@@ -42,19 +33,9 @@ export type Fault =
   /** New links are reset at once. Fires once per link. */
   | { readonly kind: "refuse" }
   /** The link is cut when the client sends the pattern. */
-  | ({ readonly kind: "cut"; readonly at: "beforeRequest" | "afterRequest" | "beforeReply" } & FaultTrigger)
+  | ({ readonly kind: "cut"; readonly at: "beforeRequest" | "afterRequest" | "beforeReply" } & AtPattern)
   /** The server hears the pattern; from then on its replies vanish while the link stays open. Fires at the first reply that vanishes. */
-  | ({ readonly kind: "swallowReplies" } & FaultTrigger);
-
-/** A fault that is in place. */
-export interface InjectedFault {
-  /** How often it has fired. */
-  readonly fired: number;
-  /** Takes it away. Links that it has already cut or silenced stay so. */
-  lift(): void;
-  /** Resolves when it has fired `times` times (default 1); rejects after `deadlineMs` (default 10 000). */
-  hasFired(times?: number, deadlineMs?: number): Promise<void>;
-}
+  | ({ readonly kind: "swallowReplies" } & AtPattern);
 
 export interface FaultProxyOptions {
   readonly target: { readonly host: string; readonly port: number };
@@ -127,29 +108,15 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       const active: ActiveFault = {
         fault,
         fired: 0,
-        taken: 0,
-        skipped: 0,
-        random: seededRandom("seed" in fault ? (fault.seed ?? 0) : 0),
+        trigger: startTrigger(fault.kind === "cut" || fault.kind === "swallowReplies" ? fault : {}),
         caught: new Set(),
       };
       faults.add(active);
       refreshAll();
-      return {
-        get fired() {
-          return active.fired;
-        },
-        lift() {
-          faults.delete(active);
-          refreshAll();
-        },
-        async hasFired(times = 1, deadlineMs = 10_000) {
-          await waitUntil(() => active.fired >= times, {
-            what: `the fault ${fault.kind} has fired ${times} times`,
-            deadlineMs,
-            intervalMs: 2,
-          });
-        },
-      };
+      return injectedFault(fault.kind, active, () => {
+        faults.delete(active);
+        refreshAll();
+      });
     },
     cutAll() {
       const open = proxy.connections;
@@ -174,10 +141,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 interface ActiveFault {
   readonly fault: Fault;
   fired: number;
-  /** Matches that it has decided to fire at. */
-  taken: number;
-  skipped: number;
-  readonly random: Random;
+  readonly trigger: TriggerState;
   /** Links that a black hole has counted. */
   readonly caught: Set<number>;
 }
@@ -302,7 +266,7 @@ function patternScanner(): PatternScanner {
         const { fault } = active;
         if (fault.kind !== "cut" && fault.kind !== "swallowReplies") continue;
         for (const start of matches(seen, before, fault.pattern)) {
-          if (fires(active, fault)) return { active, start: Math.max(0, start - before) };
+          if (active.trigger.take()) return { active, start: Math.max(0, start - before) };
         }
       }
       return null;
@@ -327,18 +291,6 @@ function matches(seen: Buffer, before: number, pattern: string | Uint8Array | un
     found.push(at);
   }
   return found;
-}
-
-/** Decides about one match. What it decides to fire is counted at once, so that two links cannot both take the last of `times`. */
-function fires(active: ActiveFault, trigger: FaultTrigger): boolean {
-  if (active.taken >= (trigger.times ?? 1)) return false;
-  if (active.skipped < (trigger.skip ?? 0)) {
-    active.skipped += 1;
-    return false;
-  }
-  if (active.random.fraction() >= (trigger.probability ?? 1)) return false;
-  active.taken += 1;
-  return true;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

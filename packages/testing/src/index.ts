@@ -8,15 +8,28 @@ export { benchmarkJson, benchmarkResult, compare, timed } from "./benchmark.ts";
 export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOptions } from "./child.ts";
 // Children that are killed
 export { startChild } from "./child.ts";
-export type { Fault, FaultProxy, FaultProxyOptions, AtPattern } from "./fault-proxy.ts";
+// Contracts: cases for any runner
+export type { ContractCase } from "./contracts/contract-case.ts";
+export type { CarriedFields } from "./contracts/same-message.ts";
+export type { SourceCapabilities, SourceContractOptions, SourceFixture } from "./contracts/source-contract.ts";
+export { sourceContract } from "./contracts/source-contract.ts";
+export type { TransportCapabilities, TransportContractOptions, TransportFixture, TransportHarm } from "./contracts/transport-contract.ts";
+export { transportContract } from "./contracts/transport-contract.ts";
+export type { AtPattern, Fault, FaultProxy, FaultProxyOptions } from "./fault-proxy.ts";
+export { startFaultProxy } from "./fault-proxy.ts";
 // Faults on a link
 export type { FaultTrigger, InjectedFault } from "./fault-trigger.ts";
-export { startFaultProxy } from "./fault-proxy.ts";
 export type { KillOnEventOptions } from "./kill-on-event.ts";
 export { killOnEvent, tellParent } from "./kill-on-event.ts";
 export type { ManualClock, ManualClockOptions } from "./manual-clock.ts";
 // Time, chance and waiting
 export { manualClock } from "./manual-clock.ts";
+export type { MemorySource, MemorySourceOptions } from "./memory-source.ts";
+export { memorySource } from "./memory-source.ts";
+export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransportOptions } from "./memory-transport.ts";
+
+// Ports without a broker
+export { memoryTransport } from "./memory-transport.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { freePort } from "./servers/free-port.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";
