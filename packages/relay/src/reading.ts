@@ -24,6 +24,11 @@ import type { Waiting } from "./waiting.ts";
 /** Holes and open ids together; beyond this nothing new is read. About 100 bytes each in memory, 16 in the saved cursor. */
 export const rangesMax = 100_000;
 
+/** Rows of one read: while there is nothing much to read, while there is a backlog, and for very many holes. */
+const rowsAtLeast = 500;
+const rowsOfBacklog = 2_000;
+const rowsMaxOfAll = 5_000;
+
 /** What an entry costs in memory beside its payload. */
 const entryBytes = 300;
 
@@ -187,6 +192,7 @@ export function createReading(
       if (dead.length > 0) provedDead.push({ ranges: dead, afterRead: sent });
     },
     async run() {
+      let rowsMax = rowsAtLeast;
       while (!session.ended.aborted && !session.isDraining) {
         if (!hasRoom()) {
           await pause(settings.pollMinMs);
@@ -194,7 +200,7 @@ export function createReading(
         }
         noteFull();
         const { holes, lastId } = cursor;
-        const rowsMax = Math.min(5_000, Math.max(500, Math.floor(holes.length / 2)));
+        rowsMax = Math.min(rowsMaxOfAll, Math.max(rowsMax, Math.floor(holes.length / 2)));
         session.report({ name: "relay.batchReading" });
         sent += 1;
         const readNumber = sent;
@@ -221,6 +227,8 @@ export function createReading(
         });
         kick();
         const wasFull = batch.rows.length >= rowsMax;
+        // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
+        rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfBacklog, rowsMax * 2)) : rowsAtLeast;
         isCaughtUp = !wasFull && !isFull;
         const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
         if (pauseMs > 0) await pause(pauseMs);
