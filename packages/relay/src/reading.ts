@@ -65,6 +65,8 @@ export function createReading(
   let poll = new AbortController();
   let lookUps: Promise<void> = Promise.resolve();
 
+  session.ended.addEventListener("abort", () => poll.abort(), { once: true });
+
   const entryOf = (row: LedgerRow): Entry => {
     const headers = parseHeaders(row.headers);
     const deaths = progress.deaths.size === 0 ? 0 : (progress.deaths.get(row.id) ?? 0);
@@ -177,7 +179,7 @@ export function createReading(
 
   const pause = async (afterMs: number): Promise<void> => {
     poll = new AbortController();
-    await wait(clock, afterMs, AbortSignal.any([poll.signal, session.ended]));
+    if (!session.ended.aborted) await wait(clock, afterMs, poll.signal);
   };
 
   return {

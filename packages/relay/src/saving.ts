@@ -17,17 +17,19 @@ export function createSaving(session: Session, progress: Progress): Saving {
   const { settings, row, connections, fence, serverIdentity, cursor, lease, clock } = session;
   let queue: Promise<unknown> = Promise.resolve();
   let lastDurationMs = 0;
+  let savedProgress = false;
 
   const saveOnce = async (isDurable: boolean): Promise<boolean> => {
     if (session.ended.aborted || !lease.isTrusted()) return false;
     const sentAtMs = clock.monotonicMs();
     const snapshot = cursor.snapshot();
+    const { hasProgressed } = progress;
     session.isDirty = false;
     session.report({ name: "relay.cursorSaving", lastId: snapshot.lastId, ranges: snapshot.ranges.length });
     try {
       const isOurs = await row.save(connections.save, fence, settings.leaseMs, serverIdentity, {
         ...snapshot,
-        progressed: progress.hasProgressed,
+        progressed: hasProgressed,
         soloId: progress.soloId,
         soloDeaths: progress.deaths,
         isDurable,
@@ -41,6 +43,7 @@ export function createSaving(session: Session, progress: Progress): Saving {
       return false;
     }
     lease.extendFrom(sentAtMs);
+    savedProgress = hasProgressed;
     lastDurationMs = clock.monotonicMs() - sentAtMs;
     session.report({ name: "relay.cursorSaved", lastId: snapshot.lastId, ranges: snapshot.ranges.length, durationMs: lastDurationMs });
     return true;
@@ -57,7 +60,7 @@ export function createSaving(session: Session, progress: Progress): Saving {
     async run() {
       // A save that takes long must not become all the database does.
       while (await wait(clock, Math.max(settings.saveMs, 10 * lastDurationMs), session.ended)) {
-        if (session.isDirty) await save({ isDurable: false });
+        if (session.isDirty || progress.hasProgressed !== savedProgress) await save({ isDurable: false });
       }
     },
   };
