@@ -13,7 +13,7 @@ export type OwnedValue = SqlValue | boolean | readonly string[];
 export interface StatementOptions {
   /** Milliseconds until we give up and destroy the connection. Default: the database's `statementDeadlineMs`. */
   readonly deadlineMs?: number;
-  /** Prepares the statement under this name, where the connection is not pooled by somebody in between. */
+  /** What the statement is called in errors. It is also prepared under this name, unless a pooler stands in between. */
   readonly name?: string;
 }
 

@@ -247,6 +247,31 @@ forEachPostgres((server) =>
       ]);
     });
 
+    test("two statements of one name are two statements", async () => {
+      const { database, events } = open({ connections: 1 });
+      const read = (column: string) => database.query(`select 1 as ${column}`, [], { name: "read" });
+      expect([await read("a"), await read("b"), await read("a")]).toEqual([[{ a: 1 }], [{ b: 1 }], [{ a: 1 }]]);
+      const prepared = "select name from pg_prepared_statements order by name";
+      expect((await database.queryText(prepared, [])).flat()).toEqual(["read", "read 2"]);
+      expect(events).toEqual([]);
+    });
+
+    test("a session prepares a bounded number of statements and sends the others whole", async () => {
+      const { database } = open({ connections: 1 });
+      for (let number = 0; number < 210; number++) await database.query(`select ${number}`, [], { name: `n${number}` });
+      expect(await database.query("select count(*)::int as count from pg_prepared_statements", [])).toEqual([{ count: 200 }]);
+    });
+
+    test("a prepared statement whose result has changed fails once and works again", async () => {
+      const { database } = open({ connections: 1 });
+      const read = () => database.query("select * from changing", [], { name: "changing" });
+      await database.query("create table changing (a integer)", []);
+      await read();
+      await database.query("alter table changing add column b integer", []);
+      expect(await failure(read())).toMatchObject({ facts: { sqlState: "0A000" } });
+      expect(await read()).toEqual([]);
+    });
+
     test("a statement that leaves a transaction open does not leave its connection to the next caller", async () => {
       const { database } = open({ connections: 1 });
       const pid = await pidOf(database);

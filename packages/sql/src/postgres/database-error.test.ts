@@ -64,6 +64,6 @@ test("only a serialization failure and a deadlock ask for the whole unit again",
 });
 
 test("a connection is over when the server ends it, breaks, or cannot write", () => {
-  expect(["57P01", "08006", "25P03", "XX000", "58030", "25006", null].every(endsConnection)).toBe(true);
+  expect(["57P01", "08006", "25P03", "XX000", "58030", "25006", "26000", "0A000", null].every(endsConnection)).toBe(true);
   expect(["23505", "40001", "57014", "53100", "42P01"].some(endsConnection)).toBe(false);
 });

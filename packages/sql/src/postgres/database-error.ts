@@ -45,10 +45,11 @@ export function isTransient(sqlState: string | null): boolean {
 
 /**
  * True if no further statement should be sent over this connection: the server ends it (57P, 08, 25P03 are fatal wherever they
- * occur), it is broken inside (XX, 58), or it leads to a server that does not write (25006): the next one may lead to the primary.
+ * occur), it is broken inside (XX, 58), it leads to a server that does not write (25006; the next one may lead to the primary), or what it
+ * had prepared is gone or has become another statement (26000, 0A000).
  */
 export function endsConnection(sqlState: string | null): boolean {
-  return sqlState === null || /^(08|57P|XX|58)|^(25P03|25006)$/.test(sqlState);
+  return sqlState === null || /^(08|57P|XX|58)|^(25P03|25006|26000|0A000)$/.test(sqlState);
 }
 
 /** Wraps what the driver threw. The driver's own error is dropped on purpose, see the top of this file. */

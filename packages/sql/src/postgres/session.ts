@@ -41,6 +41,8 @@ export interface Session {
   /** Aborts when the session is over, for whatever reason. */
   readonly lost: AbortSignal;
   status(): TransactionStatus;
+  /** The name under which a text is prepared here: `wanted`, or one like it where another text has it. null: do not prepare it. */
+  preparedName(wanted: string, text: string): string | null;
   /** One statement. After WAYBILL_DEADLINE, or an error that is not the server's plain refusal, the session is destroyed. */
   run(operation: string, query: DriverQuery, deadlineMs: number): Promise<DriverAnswer>;
   /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
@@ -86,6 +88,7 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     types: ownedTypes(types),
     lost: guarded.lost,
     status: guarded.status,
+    preparedName: preparedNames(isPooled),
     run: guarded.run,
     allow: async (wantedMs, within) => {
       if (isPooled || wantedMs <= allowedMs) return;
@@ -97,7 +100,7 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   };
 }
 
-type Guarded = Omit<Session, "isPooled" | "types" | "allow"> & {
+type Guarded = Omit<Session, "isPooled" | "types" | "allow" | "preparedName"> & {
   within<T>(operation: string, namedMs: number, deadlineMs: number, promise: Promise<T>): Promise<T>;
 };
 
@@ -157,6 +160,31 @@ function guard(client: DriverClient, { clock, onEvent }: SessionOptions): Guarde
   };
 
   return { lost: lost.signal, status: () => status, within, run, destroy: () => lose("DESTROYED"), end };
+}
+
+/** Statements that one session keeps prepared; what comes later is sent whole each time. */
+const preparedMax = 200;
+
+/**
+ * Hands out names. Two streams or namespaces send texts of one purpose, and so of one name, over the same session. Behind a pooler nothing
+ * is prepared: it would stay on a server that the next transaction does not see.
+ */
+function preparedNames(isPooled: boolean): Session["preparedName"] {
+  const texts = new Map<string, string>();
+  return (wanted, text) => {
+    if (isPooled) return null;
+    const stem = wanted.slice(0, 56);
+    for (let number = 1; number <= preparedMax; number++) {
+      const name = number === 1 ? stem : `${stem} ${number}`;
+      const known = texts.get(name);
+      if (known === text) return name;
+      if (known !== undefined) continue;
+      if (texts.size >= preparedMax) return null;
+      texts.set(name, text);
+      return name;
+    }
+    return null;
+  };
 }
 
 function codeOf(error: unknown): string {

@@ -14,7 +14,7 @@ export async function runStatement(
 ): Promise<readonly Row[]> {
   checkOwnedValues(values);
   if (options.deadlineMs !== undefined) await session.allow(options.deadlineMs, deadlineMs);
-  const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, options) };
+  const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, sql, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);
   return answer.rows as readonly Row[];
 }
@@ -29,12 +29,12 @@ export async function runTextStatement(
 ): Promise<readonly TextRow[]> {
   checkOwnedValues(values);
   if (options.deadlineMs !== undefined) await session.allow(options.deadlineMs, deadlineMs);
-  const query = { text: sql, values: [...values], types: rawTypes, rowMode: "array" as const, ...nameFor(session, options) };
+  const query = { text: sql, values: [...values], types: rawTypes, rowMode: "array" as const, ...nameFor(session, sql, options) };
   const answer = await session.run(options.name ?? "statement", query, deadlineMs);
   return answer.rows as readonly TextRow[];
 }
 
-/** Behind a pooler a prepared statement would stay on a server that the next transaction does not see. */
-function nameFor(session: Session, options: StatementOptions): { readonly name?: string } {
-  return options.name === undefined || session.isPooled ? {} : { name: options.name };
+function nameFor(session: Session, text: string, { name }: StatementOptions): { readonly name?: string } {
+  const prepared = name === undefined ? null : session.preparedName(name, text);
+  return prepared === null ? {} : { name: prepared };
 }
