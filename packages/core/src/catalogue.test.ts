@@ -225,6 +225,7 @@ test("every problem of a catalogue is reported at once", () => {
       source: "/my service",
       first: message<object>({ type: "a.v1", topic: "a" }),
       twin: message<object>({ type: "a.v1", topic: "b" }),
+      third: message<object>({ type: "a.v1", topic: "c" }),
       nameless: message<object>({ type: "", topic: "a/b" }),
       odd: message<object>({ type: "odd.v1", topic: "odd", key: "orderId" as never, contentType: "json\r\n" }),
       schemaless: message<object>({ type: "schemaless.v1", topic: "x", payload: { parse: () => 1 } } as never),
@@ -235,6 +236,7 @@ test("every problem of a catalogue is reported at once", () => {
   expect(facts.problems.map(({ option }) => option)).toEqual([
     "source",
     "twin.type",
+    "third.type",
     "nameless.type",
     "nameless.topic",
     "odd.key",
@@ -243,7 +245,7 @@ test("every problem of a catalogue is reported at once", () => {
     "plain",
     "missing",
   ]);
-  expect(facts.problems[1]?.problem).toBe("a.v1 is already the type of first");
+  expect(facts.problems.slice(1, 3).map(({ problem }) => problem)).toEqual(Array(2).fill("a.v1 is already the type of first"));
 });
 
 test("a catalogue cannot be changed", () => {

@@ -92,5 +92,6 @@ test("decoding gives back whatever well-formed text was encoded", () => {
 test("decoding keeps a stray percent sign and plain text beyond ASCII, and answers null for bytes that are no UTF-8", () => {
   expect(percentDecode("100% of %zz")).toBe("100% of %zz");
   expect(percentDecode("€%20ü")).toBe("€ ü");
+  expect(percentDecode("%EF%BB%BFa")).toBe("\ufeffa");
   for (const broken of ["%FF", "%E2%82", "%E2%82x%AC", "%ED%A0%80"]) expect(percentDecode(broken)).toBeNull();
 });
