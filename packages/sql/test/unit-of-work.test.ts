@@ -258,7 +258,7 @@ forEachPostgres((server) =>
       await Promise.resolve();
       expect(isWaybillError(await late, "WAYBILL_NOT_IN_TRANSACTION")).toBe(true);
       expect(await entries()).toEqual([]);
-      expect(events).toEqual([{ name: "sql.connectionLost", code: "DESTROYED" }]);
+      expect(events).toEqual([{ name: "sql.connectionLost", code: "WAYBILL_DEADLINE" }]);
     });
 
     test("a statement that hangs ends the unit at its deadline, rolled back", async () => {

@@ -14,52 +14,54 @@ export interface QuestionMarks {
   readonly values: readonly SqlValue[];
 }
 
-const wordPattern = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
-const placePattern = /\$(\d+)/y;
-const dollarPattern = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
+/** Where plain SQL ends or has a placeholder: E'…', $1, $$…$$, $tag$…$tag$, '…', "…", -- …, and comments. A `$` inside a name is neither. */
+const turn = /(?<![\w$\u0080-\uffff])(?:[eE]'|\$(?:\d+|(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$))|'|"|--|\/\*/g;
 
-/** @throws WAYBILL_VALUE_INVALID if the statement names a value that was not passed */
+/** @throws WAYBILL_VALUE_INVALID if the statement names a value that was not passed, or has a question mark behind a backslash */
 export function toQuestionMarks(sql: string, values: readonly SqlValue[]): QuestionMarks {
   if (sql.includes("\\?")) {
     const message = "knex cannot send a question mark that follows a backslash. Pass the text as a value instead.";
     throw waybillError("WAYBILL_VALUE_INVALID", message, { position: 0, found: "\\?" });
   }
   const ordered: SqlValue[] = [];
+  const asText = sql.includes("?") ? (text: string) => text.replaceAll("?", "\\?") : (text: string) => text;
   let out = "";
-  let at = 0;
-  while (at < sql.length) {
-    const place = matchAt(placePattern, sql, at);
-    if (place !== null) {
-      const position = Number(place.slice(1));
-      const value = values[position - 1];
-      if (value === undefined) {
-        const message = `The statement names $${position}, but ${values.length} values were passed.`;
-        throw waybillError("WAYBILL_VALUE_INVALID", message, { position, found: "undefined" });
-      }
-      ordered.push(value);
-      out += "?";
-      at += place.length;
+  let from = 0;
+  turn.lastIndex = 0;
+  for (let found = turn.exec(sql); found !== null; found = turn.exec(sql)) {
+    const [mark] = found;
+    const place = /^\$(\d+)$/.exec(mark)?.[1];
+    if (place === undefined) {
+      turn.lastIndex = endOfText(sql, mark, found.index + mark.length);
       continue;
     }
-    const end = endOfText(sql, at);
-    out += sql.slice(at, end).replaceAll("?", "\\?");
-    at = end;
+    out += `${asText(sql.slice(from, found.index))}?`;
+    from = found.index + mark.length;
+    ordered.push(valueAt(values, Number(place)));
   }
-  return { sql: out, values: ordered };
+  return { sql: out + asText(sql.slice(from)), values: ordered };
 }
 
-/** Where the piece that begins at `at` ends: a whole literal, name, comment or word, else one character. */
-function endOfText(sql: string, at: number): number {
-  const two = sql.slice(at, at + 2);
-  if (two === "--") return endAfter(sql, "\n", at + 2);
-  if (two === "/*") return endOfComment(sql, at);
-  if (sql[at] === '"') return endAfter(sql, '"', at + 1); // A doubled quote reads as two names side by side, which is as good.
-  if (sql[at] === "'") return endAfter(sql, "'", at + 1);
-  if (/^[eE]'/.test(two)) return endOfEscapeString(sql, at + 2);
-  const tag = matchAt(dollarPattern, sql, at);
-  if (tag !== null) return endAfter(sql, tag, at + tag.length);
-  const word = matchAt(wordPattern, sql, at);
-  return at + (word?.length ?? 1);
+function valueAt(values: readonly SqlValue[], position: number): SqlValue {
+  const value = values[position - 1];
+  if (value !== undefined) return value;
+  const message = `The statement names $${position}, but ${values.length} values were passed.`;
+  throw waybillError("WAYBILL_VALUE_INVALID", message, { position, found: "undefined" });
+}
+
+/** Where the text ends that `mark` began. A doubled quote reads as two literals side by side, which is as good. */
+function endOfText(sql: string, mark: string, from: number): number {
+  switch (mark) {
+    case "--":
+      return endAfter(sql, "\n", from);
+    case "/*":
+      return endOfComment(sql, from);
+    case "e'":
+    case "E'":
+      return endOfEscapeString(sql, from);
+    default:
+      return endAfter(sql, mark, from);
+  }
 }
 
 function endAfter(sql: string, mark: string, from: number): number {
@@ -69,13 +71,12 @@ function endAfter(sql: string, mark: string, from: number): number {
 
 /** Comments nest in PostgreSQL. */
 function endOfComment(sql: string, from: number): number {
-  let depth = 0;
-  for (let at = from; at < sql.length; at++) {
-    const two = sql.slice(at, at + 2);
-    if (two === "/*") depth++;
-    else if (two === "*/" && --depth === 0) return at + 2;
-    else continue;
-    at++;
+  const edge = /\/\*|\*\//g;
+  edge.lastIndex = from;
+  let depth = 1;
+  for (let found = edge.exec(sql); found !== null; found = edge.exec(sql)) {
+    depth += found[0] === "/*" ? 1 : -1;
+    if (depth === 0) return edge.lastIndex;
   }
   return sql.length;
 }
@@ -87,9 +88,4 @@ function endOfEscapeString(sql: string, from: number): number {
     else if (sql[at] === "'") return at + 1;
   }
   return sql.length;
-}
-
-function matchAt(pattern: RegExp, sql: string, at: number): string | null {
-  pattern.lastIndex = at;
-  return pattern.exec(sql)?.[0] ?? null;
 }

@@ -50,6 +50,9 @@ export function createConnection(session: Session, options: ConnectionOptions): 
   };
 }
 
+/** Callers in line beyond this are refused at once: whoever comes later would wait in vain. */
+const waitingMax = 1_000;
+
 /** First come, first served; each waits no longer than its deadline. Answers a function that ends the turn. */
 function takeTurns(clock: Clock): (deadlineMs: number) => Promise<() => void> {
   let isTaken = false;
@@ -64,6 +67,7 @@ function takeTurns(clock: Clock): (deadlineMs: number) => Promise<() => void> {
       isTaken = true;
       return Promise.resolve(done);
     }
+    if (waiting.length >= waitingMax) return Promise.reject(deadlineError("the connection's turn", 0));
     return new Promise((resolve, reject) => {
       const timer = clock.setTimer(deadlineMs, () => {
         waiting.splice(waiting.indexOf(start), 1);

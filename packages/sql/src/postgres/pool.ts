@@ -120,7 +120,8 @@ export function createPool(options: PoolOptions): Pool {
 
     release(session) {
       if (session.lost.aborted) return;
-      if (isOver || session.status() !== "I") return session.destroy();
+      if (isOver) return session.destroy();
+      if (session.status() !== "I") return session.destroy("IN_TRANSACTION");
       idle.push(session);
       serve();
     },

@@ -47,8 +47,8 @@ export interface Session {
   run(operation: string, query: DriverQuery, deadlineMs: number): Promise<DriverAnswer>;
   /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
   allow(wantedMs: number, deadlineMs: number): Promise<void>;
-  /** Ends the session at once, without a word to the server. */
-  destroy(): void;
+  /** Ends the session at once, without a word to the server. With a code it is reported as lost; without, it was meant to end. */
+  destroy(code?: string): void;
   /** Ends the session politely, within `deadlineMs`; then by force. Never rejects. */
   end(deadlineMs: number): Promise<void>;
 }
@@ -109,11 +109,11 @@ function guard(client: DriverClient, { clock, onEvent }: SessionOptions): Guarde
   let status: TransactionStatus = "I";
   let isEnding = false;
 
-  const lose = (code: string): void => {
+  const lose = (code: string | undefined): void => {
     if (lost.signal.aborted) return;
     lost.abort();
     client.connection.stream.destroy();
-    if (!isEnding) emit(onEvent, { name: "sql.connectionLost", code });
+    if (code !== undefined && !isEnding) emit(onEvent, { name: "sql.connectionLost", code });
   };
   client.on("error", (error) => lose(codeOf(error)));
   client.on("end", () => lose("ENDED"));
@@ -159,7 +159,7 @@ function guard(client: DriverClient, { clock, onEvent }: SessionOptions): Guarde
     lose("ENDED");
   };
 
-  return { lost: lost.signal, status: () => status, within, run, destroy: () => lose("DESTROYED"), end };
+  return { lost: lost.signal, status: () => status, within, run, destroy: lose, end };
 }
 
 /** Statements that one session keeps prepared; what comes later is sent whole each time. */

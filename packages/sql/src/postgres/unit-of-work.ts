@@ -63,7 +63,7 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
   unit.end();
   if (unit.isCommittedByWork()) return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
   if (worked.kind === "late") {
-    session.destroy();
+    session.destroy("WAYBILL_DEADLINE");
     return rolledBack(worked.error);
   }
   await unit.idle();
@@ -183,7 +183,7 @@ async function rollBack(session: Session): Promise<boolean> {
     return true;
   } catch {
     // Whoever rolls back already has the error that matters; the server rolls back what its client left.
-    session.destroy();
+    session.destroy("ROLLBACK");
     return false;
   }
 }
