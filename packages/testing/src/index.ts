@@ -10,6 +10,10 @@ export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOption
 export { startChild } from "./child.ts";
 // Contracts: cases for any runner
 export type { ContractCase } from "./contracts/contract-case.ts";
+export type { LedgerCapabilities, LedgerContractOptions, LedgerFixture } from "./contracts/ledger-contract.ts";
+export { ledgerContract } from "./contracts/ledger-contract.ts";
+export type { LedgerWriter, NewLedgerRow, PostgresLedgerWriterOptions } from "./contracts/ledger-writer.ts";
+export { postgresLedgerWriter } from "./contracts/ledger-writer.ts";
 export type { CarriedFields } from "./contracts/same-message.ts";
 export type { SourceCapabilities, SourceContractOptions, SourceFixture } from "./contracts/source-contract.ts";
 export { sourceContract } from "./contracts/source-contract.ts";

@@ -12,9 +12,15 @@ async function broken(spoil: (inner: MemorySource) => Source["consume"]): Promis
     },
     capabilities: { deadlineMs: 600 },
   });
-  const failed: string[] = [];
-  for (const { name, run } of cases) await run().catch(() => failed.push(name));
-  return failed;
+  const failed = await Promise.all(
+    cases.map(({ name, run }) =>
+      run().then(
+        () => [],
+        () => [name],
+      ),
+    ),
+  );
+  return failed.flat();
 }
 
 const done: Settlement = { kind: "done" };

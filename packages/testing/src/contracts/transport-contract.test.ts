@@ -21,11 +21,15 @@ async function broken(spoil: (inner: MemoryTransport, harmed: ReadonlySet<string
     },
     capabilities: { harms: ["refuse"], deadlineMs: 100 },
   });
-  const failed: string[] = [];
-  for (const { name, run } of cases) {
-    await run().catch(() => failed.push(name));
-  }
-  return failed;
+  const failed = await Promise.all(
+    cases.map(({ name, run }) =>
+      run().then(
+        () => [],
+        () => [name],
+      ),
+    ),
+  );
+  return failed.flat();
 }
 
 const stateful = (inner: MemoryTransport, publish: Transport["publish"]): Transport => ({
