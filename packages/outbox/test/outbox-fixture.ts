@@ -34,6 +34,7 @@ export async function outboxFixture(server: TestServer): Promise<OutboxFixture> 
     return made;
   };
   const main = await client();
+  await main.query("set lock_timeout = '10s'"); // a test that leaves a transaction open fails soon
   const run = async (sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
     (await main.query(sql, [...values])).rows as Record<string, unknown>[];
 

@@ -6,9 +6,7 @@ import type { LedgerRow } from "../ledger.ts";
  * with the same fields in the same order, and nothing but id and time is parsed.
  */
 export function ledgerRows(rows: readonly TextRow[]): LedgerRow[] {
-  const made = new Array<LedgerRow>(rows.length);
-  for (let index = 0; index < rows.length; index += 1) made[index] = ledgerRow(rows[index] as TextRow);
-  return made;
+  return rows.map(ledgerRow);
 }
 
 function ledgerRow(columns: TextRow): LedgerRow {

@@ -1,8 +1,8 @@
 import type { Identifier } from "@waybill/sql";
 
 /**
- * Finds where in the ledger a time lies: the first id whose row, and nearly every later one, was inserted at or after it. Nearly,
- * because an id is handed out a moment before the clock is read, and clocks are corrected: leave a margin.
+ * Finds where in the ledger a time lies: an id below which all rows are older, and from which on none is. Nearly: an id is handed
+ * out a moment before the clock is read, and clocks are corrected, so leave a margin.
  *
  * $1 milliseconds since 1970. One row: the id as text; one more than the highest if everything is older; null for an empty ledger.
  * A binary search over the primary key: some forty probes, whatever the size.

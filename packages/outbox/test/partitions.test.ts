@@ -1,0 +1,108 @@
+import { namespace } from "@waybill/sql";
+import { forEachPostgres } from "@waybill/testing";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { keepPartitions } from "../src/index.ts";
+import { insertRow, type OutboxFixture, outboxFixture } from "./outbox-fixture.ts";
+
+const space = namespace("postgres");
+
+forEachPostgres((server) =>
+  describe(`partitions on ${server.name}`, () => {
+    let fixture: OutboxFixture;
+    const opened: OutboxFixture[] = [];
+
+    beforeEach(async () => {
+      fixture = await outboxFixture(server);
+      opened.push(fixture);
+    });
+    afterAll(() => Promise.all(opened.map((each) => each.drop())));
+
+    const atId = (id: number): Promise<unknown> => fixture.run("select setval('waybill_outbox_id_seq', $1)", [id]);
+    const placeOf = async (key: string): Promise<unknown> =>
+      (await fixture.run("select tableoid::regclass::text as place from waybill_outbox where key = $1", [key]))[0]?.["place"];
+
+    it("two empty partitions lie ahead from the first migration, and upkeep finds nothing to do", async () => {
+      await fixture.run(insertRow, ["k", "1"]);
+      expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "kept", made: [] });
+    });
+
+    it("partitions are made before the ids that belong in them, so that nothing goes to the default partition", async () => {
+      await atId(2_999_990);
+      expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "kept", made: [3_000_001n, 4_000_001n] });
+      expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "kept", made: [] });
+      await fixture.run(
+        "insert into waybill_outbox (type, topic, key) select 't', 'orders', n::text from generate_series(2999991, 3000020) n",
+      );
+      expect(await placeOf("3000000")).toBe("waybill_outbox_p2000001");
+      expect(await placeOf("3000001")).toBe("waybill_outbox_p3000001");
+    });
+
+    it("what nobody made room for goes to the default partition, is read from there, and the next partitions begin beyond it", async () => {
+      await atId(3_200_000);
+      await fixture.run(insertRow, ["late", "1"]);
+      expect(await placeOf("late")).toBe("waybill_outbox_default");
+      expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "kept", made: [5_000_001n, 6_000_001n] });
+      await fixture.run(insertRow, ["still late", "2"]);
+      expect(await placeOf("still late")).toBe("waybill_outbox_default");
+      const connection = await fixture.connect();
+      const { rows } = await fixture.ledger.read(connection, {
+        lastId: 0n,
+        holes: [],
+        rowsMax: 10,
+        areHolesOnly: false,
+        deadlineMs: 5_000,
+      });
+      expect(rows.map(({ id }) => id)).toEqual([3_200_001n, 3_200_002n]);
+    });
+
+    it("open writers, and readers of other partitions than the default one, do not stop upkeep, nor it them", async () => {
+      await atId(1_999_000);
+      const [writer, reader] = [await fixture.client(), await fixture.client()];
+      await writer.query("begin");
+      await writer.query(insertRow, ["open", "1"]);
+      await reader.query("begin isolation level repeatable read");
+      await reader.query("select count(*) from waybill_outbox where id between 1 and 1000");
+      expect(await keepPartitions(fixture.database, { space })).toMatchObject({ kind: "kept", made: [3_000_001n] });
+      await writer.query(insertRow, ["open", "2"]);
+      await writer.query("commit");
+      await reader.query("commit");
+    });
+
+    it("somebody who holds the default partition makes upkeep give up in time, and a later one succeeds", async () => {
+      await atId(2_999_990);
+      const holder = await fixture.client();
+      await holder.query("begin; lock table waybill_outbox_default in row exclusive mode");
+      expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "busy", made: [] });
+      await holder.query("rollback");
+      expect(await keepPartitions(fixture.database, { space })).toMatchObject({ kind: "kept", made: [3_000_001n, 4_000_001n] });
+    });
+
+    it("of many at once each partition is made once", async () => {
+      await atId(2_999_990);
+      const results = await Promise.all(Array.from({ length: 4 }, () => keepPartitions(fixture.database, { space })));
+      const made = results.flatMap((result) => (result.kind === "notOwner" ? [] : result.made));
+      expect(made.map(String).toSorted()).toEqual(["3000001", "4000001"]);
+    });
+
+    it("a role that does not own the table says so, once there is something to do", async () => {
+      const role = `waybill_test_${Math.random().toString(36).slice(2, 10)}`;
+      await fixture.run(`create role ${role}`);
+      try {
+        await fixture.run(`grant select, update on waybill_stream to ${role}`);
+        await fixture.run(`grant select on sequence waybill_outbox_id_seq to ${role}`);
+        await atId(2_999_990);
+        const connection = await fixture.connect();
+        await connection.query(`set role ${role}`, []);
+        expect(await keepPartitions(connection, { space })).toEqual({ kind: "notOwner" });
+      } finally {
+        await fixture.run(`drop owned by ${role}`);
+        await fixture.run(`drop role ${role}`);
+      }
+    });
+
+    it("options that make no sense are refused", async () => {
+      await expect(keepPartitions(fixture.database, { space, partitionIds: 10 })).rejects.toMatchObject({ code: "WAYBILL_CONFIG_INVALID" });
+      await expect(keepPartitions(fixture.database, { space, aheadMin: 0 })).rejects.toMatchObject({ code: "WAYBILL_CONFIG_INVALID" });
+    });
+  }),
+);
