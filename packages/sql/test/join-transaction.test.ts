@@ -107,7 +107,16 @@ forEachPostgres((server) =>
     test("a pg client inside a failed transaction is refused as poisoned", async () => {
       await client.query("begin");
       await client.query("select 1/0").catch(() => undefined);
+      expect(await codeOf(() => toTx(client).query(insert, values))).toBe("WAYBILL_UNIT_POISONED");
+      await client.query("select 1").catch(() => undefined);
       expect(await codeOf(() => toTx(client))).toBe("WAYBILL_UNIT_POISONED");
+    });
+
+    test("a knex transaction in which a statement of the application failed is refused as poisoned", async () => {
+      const trx = await shop.transaction();
+      await trx.raw("select 1/0").catch(() => undefined);
+      expect(await codeOf(() => toTx(trx).query(insert, values))).toBe("WAYBILL_UNIT_POISONED");
+      await trx.rollback();
     });
 
     test("a pg client that does not tell its status is taken at its word", async () => {

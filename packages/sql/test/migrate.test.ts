@@ -66,21 +66,25 @@ forEachPostgres((server) =>
       expect(await database.query("select * from waybill_thing", [])).toEqual([{ id: 1, note: "waybill" }]);
     });
 
-    test("twenty installers at once install the schema once", async () => {
-      const set = await two();
-      const installers = Array.from({ length: 20 }, () => openDatabase({ url: own.url, connections: 1 }));
-      const applied = await Promise.all(
-        installers.map((installer) => migrateUp(installer, namespace("postgres", { schema: "app" }), [sqlMigrations, set])),
-      );
-      expect(
-        applied
-          .flat()
-          .map(({ name }) => name)
-          .toSorted(),
-      ).toEqual(["001_audit", "001_thing", "002_note"]);
-      expect(await database.query("select id from app.waybill_thing", [])).toEqual([{ id: 1 }]);
-      await Promise.all(installers.map((installer) => installer.close()));
-    });
+    test.each(["read committed", "serializable"])(
+      "twenty installers at once install the schema once, also where %s is usual",
+      async (isolation) => {
+        const set = await two();
+        await database.query(`alter database ${own.name} set default_transaction_isolation = '${isolation}'`, []);
+        const installers = Array.from({ length: 20 }, () => openDatabase({ url: own.url, connections: 1 }));
+        const applied = await Promise.all(
+          installers.map((installer) => migrateUp(installer, namespace("postgres", { schema: "app" }), [sqlMigrations, set])),
+        );
+        expect(
+          applied
+            .flat()
+            .map(({ name }) => name)
+            .toSorted(),
+        ).toEqual(["001_audit", "001_thing", "002_note"]);
+        expect(await database.query("select id from app.waybill_thing", [])).toEqual([{ id: 1 }]);
+        await Promise.all(installers.map((installer) => installer.close()));
+      },
+    );
 
     test("a schema of the right version passes; none, an older and a newer one are told apart", async () => {
       const [older, newer] = [await one(), await two()];

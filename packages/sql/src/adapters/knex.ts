@@ -1,7 +1,7 @@
 import { throwConfigProblems, waybillError } from "@waybill/core";
-import { databaseError } from "../postgres/database-error.ts";
 import { checkSqlValues, withBuffers } from "../sql-value.ts";
 import type { Row, SqlValue, Tx } from "../tx.ts";
+import { joinedError, poisonedError } from "./joined-error.ts";
 import { toQuestionMarks } from "./question-marks.ts";
 
 /** `isCompleted` exists on a transaction only, so a bare knex does not fit. */
@@ -30,7 +30,7 @@ export function knexTx(transaction: KnexTransaction): Tx {
         return answer.rows;
       } catch (error) {
         poisoned.add(transaction);
-        throw databaseError("a statement in your transaction", error);
+        throw joinedError(error);
       }
     },
   };
@@ -51,8 +51,5 @@ function checkOpen(transaction: KnexTransaction): void {
     const message = "This knex transaction is over: append before its handler returns, and before commit() or rollback().";
     throw waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "finished" });
   }
-  if (poisoned.has(transaction)) {
-    const message = "A statement failed in this transaction: PostgreSQL will roll it back. Let the first error out of the handler.";
-    throw waybillError("WAYBILL_UNIT_POISONED", message, { operation: "your transaction" });
-  }
+  if (poisoned.has(transaction)) throw poisonedError();
 }

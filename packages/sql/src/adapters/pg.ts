@@ -1,7 +1,7 @@
 import { waybillError } from "@waybill/core";
-import { databaseError } from "../postgres/database-error.ts";
 import { checkSqlValues, withBuffers } from "../sql-value.ts";
 import type { Row, SqlValue, Tx } from "../tx.ts";
+import { joinedError, poisonedError } from "./joined-error.ts";
 
 /** What we need of a `pg` client. `totalCount` exists on a Pool only, so a Pool does not fit. */
 export interface PgClient {
@@ -32,7 +32,7 @@ export function pgTx(client: PgClient): Tx {
       try {
         return (await client.query(sql, withBuffers(values))).rows;
       } catch (error) {
-        throw databaseError("a statement in your transaction", error);
+        throw joinedError(error);
       }
     },
   };
@@ -42,11 +42,7 @@ function checkStatus(client: PgClient): void {
   if (!tellsStatus(client)) return;
   const status = client.getTransactionStatus();
   if (status === "T") return;
-  if (status === "E") {
-    const operation = "your transaction";
-    const message = "An error poisoned this transaction: PostgreSQL would answer its COMMIT with a rollback. Roll back, and start again.";
-    throw waybillError("WAYBILL_UNIT_POISONED", message, { operation });
-  }
+  if (status === "E") throw poisonedError();
   const message = "This pg client is outside a transaction, each statement would commit by itself: await client.query('begin') first.";
   throw waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "autocommit" });
 }
