@@ -37,8 +37,15 @@ test("what is put in comes out as it was: text, bytes, a tombstone, and a key no
   await redrive(1, 2, 4, 5, 6);
 
   const taken = await table.unit((tx) => table.deadLetters.takeReleased(tx, reader, lane, 10));
-  expect(taken.map(({ givenUpAtMs, ...rest }) => rest)).toEqual(
-    letters.map((given) => ({ fingerprint: null, ...given, origin: "relay", reader: reader.name, state: "released" })),
+  expect(taken).toEqual(
+    letters.map((given) => ({
+      fingerprint: null,
+      ...given,
+      origin: "relay",
+      reader: reader.name,
+      state: "released",
+      givenUpAtMs: expect.any(Number) as number,
+    })),
   );
   const [long] = await table.unit((tx) => table.deadLetters.takeReleased(tx, reader, { topic: longKey, key: longKey, sequence: 6n }, 10));
   expect(long?.key).toBe(longKey);
@@ -89,7 +96,7 @@ test("a look-up tells finished sequences, in any state, and open lanes, with and
 
   const lanes = ["a", "b", "c"].map((key) => ({ topic: "orders", key }));
   const found = await deadLetters.lookUp(database, reader, [1n, 2n, 4n, 9n], [...lanes, { topic: "other", key: "a" }]);
-  expect([...found.finished].sort()).toEqual([1n, 2n, 9n]);
+  expect(new Set(found.finished)).toEqual(new Set([1n, 2n, 9n]));
   expect(found.openLanes).toEqual([
     { topic: "orders", key: "a", hasHeld: false },
     { topic: "orders", key: "b", hasHeld: true },

@@ -58,6 +58,8 @@ export interface InboxStore {
   /** Removes the row that this unit inserted: the message is put aside instead. */
   unclaim(tx: OwnedTx, messageId: string): Promise<void>;
 
+  /** The counts so far, or null. Changes nothing. */
+  readAttempts(statements: Statements, messageId: string): Promise<Attempts | null>;
   /** Counts the start of an attempt. Answers the counts with it; null, and counts nothing, if the message is handled. */
   startAttempt(statements: Statements, messageId: string): Promise<Attempts | null>;
   /**

@@ -62,7 +62,8 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
       const finished: bigint[] = [];
       const openLanes: OpenLane[] = [];
       for (const row of rows) {
-        if (row.sequence !== null) finished.push(BigInt(String(row.sequence)));
+        const sequence = textOrNull(row.sequence);
+        if (sequence !== null) finished.push(BigInt(sequence));
         else openLanes.push({ topic: String(row.topic), key: String(row.key), hasHeld: row.has_held === true });
       }
       return { finished, openLanes };
@@ -180,6 +181,7 @@ function toDeadLetter(reader: Reader, row: Row): DeadLetter {
   };
 }
 
+/** The statements answer text for everything that is not a boolean or a small number. */
 function textOrNull(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value);
+  return typeof value === "string" ? value : null;
 }

@@ -4,6 +4,7 @@ import { claimMessage } from "./statements/claim.ts";
 import { claimAnyway } from "./statements/claim-anyway.ts";
 import { clearAttempts } from "./statements/clear-attempts.ts";
 import { countAttempt } from "./statements/count-attempt.ts";
+import { readAttempts } from "./statements/read-attempts.ts";
 import { readPrint } from "./statements/read-print.ts";
 import { removeAttempts } from "./statements/remove-attempts.ts";
 import { removeHandled } from "./statements/remove-handled.ts";
@@ -27,6 +28,7 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
     claimAnyway: claimAnyway(inbox),
     clearAttempts: clearAttempts(attempts),
     countAttempt: countAttempt(attempts),
+    readAttempts: readAttempts(attempts),
     readPrint: readPrint(inbox),
     removeAttempts: removeAttempts(attempts),
     removeHandled: removeHandled(inbox),
@@ -55,6 +57,11 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
 
     async unclaim(tx, messageId) {
       await tx.query(sql.unclaim, [consumer, messageId]);
+    },
+
+    async readAttempts(statements, messageId) {
+      const [row] = await statements.query(sql.readAttempts, [consumer, messageId]);
+      return row === undefined ? null : toAttempts(row);
     },
 
     async startAttempt(statements, messageId) {

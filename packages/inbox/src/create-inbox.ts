@@ -1,0 +1,178 @@
+import { type Clock, type ConfigProblem, type Delivery, type Timer, throwConfigProblems, withDeadline } from "@waybill/core";
+import { deadLetterMigrations } from "@waybill/dead-letter";
+import { checkSchema, sqlMigrations } from "@waybill/sql";
+import { createEngine, type Engine, type Lifecycle, type Registration } from "./engine.ts";
+import type { Handler, Inbox, Processed } from "./inbox.ts";
+import { type InboxOptions, inboxSettings } from "./inbox-options.ts";
+import { inboxMigrations } from "./migrations.ts";
+import { createDeliveries } from "./process-delivery.ts";
+import { createRedrive } from "./redrive.ts";
+import { runSource } from "./run-source.ts";
+import { keepUp, removeOldRows } from "./upkeep.ts";
+
+/** How much longer than the drain a source may take to end before `run` stops waiting for it. */
+const sourceMarginMs = 1_000;
+
+/**
+ * Makes the inbox of a consumer: each message's effects in `database` are committed exactly once per consumer and message id, within
+ * `retentionMs`. Opens nothing; the schema is checked when the first message comes.
+ *
+ * @throws WAYBILL_CONFIG_INVALID with every problem, WAYBILL_IDENTIFIER_INVALID
+ */
+export function createInbox(options: InboxOptions): Inbox {
+  const settings = inboxSettings(options);
+  const { clock, drainDeadlineMs } = settings;
+  const registrations = new Map<string, Registration>();
+  const ignored = new Set<string>();
+  const engine = createEngine(settings, registrations, ignored);
+  const deliveries = createDeliveries(engine);
+  const redrive = createRedrive(engine);
+  const closing = new AbortController();
+  const whole = lifecycleUntil(closing.signal, clock, drainDeadlineMs);
+  const underWay = new Set<Promise<unknown>>();
+  let ready: Promise<void> | null = null;
+  let closed: Promise<void> | null = null;
+
+  const becomeReady = (): Promise<void> => {
+    ready ??= checkSchemas(engine).catch((error: unknown) => {
+      ready = null;
+      throw error;
+    });
+    return ready;
+  };
+  const track = <T>(task: Promise<T>): Promise<T> => {
+    underWay.add(task);
+    const leave = (): void => void underWay.delete(task);
+    task.then(leave, leave);
+    return task;
+  };
+
+  return {
+    on<Payload>(type: Registration["type"] & { read(payload: Uint8Array | null): Payload }, handler: Handler<Payload>) {
+      throwConfigProblems("The inbox", typeProblems(type.type, registrations.has(type.type), ignored.has(type.type)));
+      registrations.set(type.type, { type, handler: handler as Handler<unknown> });
+    },
+
+    ignore(type) {
+      const name = typeof type === "string" ? type : type.type;
+      throwConfigProblems("The inbox", typeProblems(name, registrations.has(name), false));
+      ignored.add(name);
+    },
+
+    process: (delivery: Delivery) =>
+      track(
+        (async (): Promise<Processed> => {
+          await becomeReady();
+          const [processed] = await deliveries.process([delivery], whole.life);
+          return processed ?? { kind: "again", afterMs: 0, as: "stopped" };
+        })(),
+      ),
+
+    run: (source, { signal }) =>
+      track(
+        (async () => {
+          await becomeReady();
+          await runUntil(AbortSignal.any([signal, closing.signal]), async (life) => {
+            await runSource(engine, source, deliveries, life);
+          });
+        })(),
+      ),
+
+    upkeep: ({ signal }) =>
+      track(
+        (async () => {
+          await becomeReady();
+          await runUntil(AbortSignal.any([signal, closing.signal]), null);
+        })(),
+      ),
+
+    redrive: () =>
+      track(
+        (async () => {
+          await becomeReady();
+          await redrive.releaseKnownTypes(whole.life);
+          return redrive.pass(whole.life);
+        })(),
+      ),
+
+    removeHandled: () =>
+      track(
+        (async () => {
+          await becomeReady();
+          return removeOldRows(engine, whole.life);
+        })(),
+      ),
+
+    close() {
+      closed ??= (async () => {
+        closing.abort();
+        await withDeadline(clock, drainDeadlineMs + 2 * sourceMarginMs, Promise.allSettled(underWay));
+        whole.end();
+      })();
+      return closed;
+    },
+  };
+
+  /** Runs the upkeep, and `work` beside it, until the signal aborts or `work` ends; then lets both end within the drain. */
+  async function runUntil(signal: AbortSignal, work: ((life: Lifecycle) => Promise<void>) | null): Promise<void> {
+    const workEnded = new AbortController();
+    const over = AbortSignal.any([signal, workEnded.signal]);
+    const drain = lifecycleUntil(over, clock, drainDeadlineMs);
+    const onOver = (): void => engine.report({ name: "inbox.draining" });
+    over.addEventListener("abort", onOver, { once: true });
+    engine.report({ name: "inbox.started" });
+    try {
+      const kept = keepUp(engine, redrive, drain.life);
+      const worked = work?.(drain.life).finally(() => workEnded.abort());
+      // The source is somebody else's code: it is waited for no longer than what it was told.
+      await Promise.race([Promise.allSettled([kept, worked]), drain.overdue]);
+      await Promise.race([worked, drain.overdue]);
+    } finally {
+      workEnded.abort();
+      drain.end();
+      over.removeEventListener("abort", onOver);
+      engine.report({ name: "inbox.stopped" });
+    }
+  }
+}
+
+interface Drain {
+  readonly life: Lifecycle;
+  /** Resolves when even the cut was some time ago. */
+  readonly overdue: Promise<void>;
+  end(): void;
+}
+
+/** `stop` when the signal aborts, `cut` when the drain's deadline has passed then. */
+function lifecycleUntil(signal: AbortSignal, clock: Clock, drainDeadlineMs: number): Drain {
+  const cut = new AbortController();
+  const timers: Timer[] = [];
+  let onAbort: () => void = () => undefined;
+  const overdue = new Promise<void>((resolve) => {
+    onAbort = () => {
+      timers.push(
+        clock.setTimer(drainDeadlineMs, () => cut.abort()),
+        clock.setTimer(drainDeadlineMs + sourceMarginMs, resolve),
+      );
+    };
+  });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  return {
+    life: { stop: signal, cut: cut.signal },
+    overdue,
+    end() {
+      signal.removeEventListener("abort", onAbort);
+      for (const timer of timers) timer.cancel();
+    },
+  };
+}
+
+async function checkSchemas({ settings: { database }, space }: Engine): Promise<void> {
+  for (const set of [sqlMigrations, deadLetterMigrations, inboxMigrations]) await checkSchema(database, space, set);
+}
+
+function typeProblems(type: string, hasHandler: boolean, isIgnored: boolean): readonly ConfigProblem[] {
+  if (hasHandler) return [{ option: type, problem: "the type has a handler already" }];
+  return isIgnored ? [{ option: type, problem: "the type is ignored" }] : [];
+}

@@ -1,0 +1,40 @@
+import { type Arrival, letterOf } from "./arrival.ts";
+import { decide } from "./decision.ts";
+import type { Engine } from "./engine.ts";
+import type { Way } from "./way.ts";
+
+/** The way of a message that a source delivered. */
+export function deliveredWay(engine: Engine, arrival: Arrival): Way {
+  const { store, deadLetters, reader, settings } = engine;
+  const { id, fingerprint, message, lane, hasUsableId } = arrival;
+  return {
+    isRedriven: false,
+
+    async begin(tx, isPoison) {
+      const claimed = await store.claim(tx, {
+        messageId: id,
+        fingerprint,
+        lane,
+        waitsBehindDead: settings.keyPolicy === "hold",
+        createdAtMs: message.createdAtMs,
+        retentionMs: settings.retentionMs,
+      });
+      return decide(claimed, { isTypeKnown: engine.registrations.has(message.type), isPoison, hasUsableId });
+    },
+
+    finish: () => Promise.resolve(),
+
+    async reopen(tx) {
+      const claimed = await store.claimAnyway(tx, { messageId: id, fingerprint });
+      return claimed.kind === "handled" ? "duplicate" : "claimed";
+    },
+
+    async putAside(tx, reason, attempts, isClaimed) {
+      if (isClaimed) await store.unclaim(tx, id);
+      await deadLetters.insert(tx, reader, [letterOf(arrival, reason, attempts)]);
+      await store.clearAttempts(tx, id);
+    },
+
+    hold: (tx) => deadLetters.insert(tx, reader, [letterOf(arrival, null, 0)]),
+  };
+}

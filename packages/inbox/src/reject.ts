@@ -1,0 +1,22 @@
+import { waybillError } from "@waybill/core";
+
+const reasonLengthMax = 200;
+
+/**
+ * Says, inside a handler, that it will never take this message: the unit is rolled back and the message becomes a dead letter at once,
+ * without further attempts. Everything else that a handler throws means "again, with backoff".
+ *
+ * `reason` is kept with the dead letter and shown to operators: a word or a short sentence, at most 200 characters, with nothing of the
+ * payload in it. `cause` is for a debugger and kept nowhere.
+ *
+ * @throws WAYBILL_MESSAGE_REJECTED, always
+ */
+export function reject(reason: string, cause?: unknown): never {
+  const short = String(reason).replaceAll("\u0000", "\ufffd").slice(0, reasonLengthMax) || "rejected";
+  throw waybillError(
+    "WAYBILL_MESSAGE_REJECTED",
+    "The handler rejects this message: look at its dead letter, then redrive or discard it.",
+    { reason: short },
+    cause,
+  );
+}
