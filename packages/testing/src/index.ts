@@ -10,6 +10,8 @@ export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOption
 export { startChild } from "./child.ts";
 // Contracts: cases for any runner
 export type { ContractCase } from "./contracts/contract-case.ts";
+export type { FiledLetter, InboxStoreContractOptions, InboxStoreFixture } from "./contracts/inbox-store-contract.ts";
+export { inboxStoreContract } from "./contracts/inbox-store-contract.ts";
 export type { LedgerCapabilities, LedgerContractOptions, LedgerFixture } from "./contracts/ledger-contract.ts";
 export { ledgerContract } from "./contracts/ledger-contract.ts";
 export type { LedgerWriter, NewLedgerRow, PostgresLedgerWriterOptions } from "./contracts/ledger-writer.ts";

