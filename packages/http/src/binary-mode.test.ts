@@ -61,9 +61,7 @@ describe("binary mode", () => {
   });
 
   test("any message arrives as it was sent", () => {
-    const text = fc
-      .string({ unit: "binary" })
-      .filter((value) => !/\p{Cc}/u.test(value) && value.isWellFormed() && Buffer.byteLength(value) < 60);
+    const text = fc.string({ unit: "binary" }).filter((value) => !/[\p{Cc}\p{Cs}]/u.test(value) && Buffer.byteLength(value) < 60);
     const name = fc.stringMatching(/^x[a-z0-9-]{0,20}$/);
     const message = fc.record({
       type: text.filter((value) => value !== ""),
