@@ -1,0 +1,240 @@
+/**
+ * One run, from an empty server to the verdict.
+ *
+ *     load ──HTTP──▶ order service ──▶ order database ──▶ order relay ──▶ recorder ──▶ inventory service
+ *       ▲ again,          ▲                                                                   │
+ *       └ same id         └── recorder ◀── inventory relay ◀── inventory database ◀───────────┘
+ *
+ * Five kills on the way. The run is settled when each order is decided, each ledger read to its end and no hole open; only then is
+ * everything stopped, and what is left in the databases and in the recorders' files is judged.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Fault, Intent } from "@waybill/auditor";
+import { freePort, waitUntil } from "@waybill/testing";
+import { type Child, createChild } from "./child.ts";
+import { createDatabases, type Databases } from "./databases.ts";
+import { type Judgement, judge } from "./judge.ts";
+import { createKilling } from "./killing.ts";
+import { createLoad } from "./load.ts";
+import { migrate } from "./migrate.ts";
+import type { DemoOptions } from "./options.ts";
+import { createPlan, type Plan, type Target } from "./plan.ts";
+import { programOf } from "./program.ts";
+import { query } from "./query.ts";
+import { type Recorder, startRecorder } from "./recorder.ts";
+import { type DemoResult, resultOf } from "./report.ts";
+
+export interface DemoRun {
+  readonly judgement: Judgement;
+  readonly result: DemoResult;
+  readonly isClean: boolean;
+}
+
+const leaseMs = 2_000;
+const concurrency = 8;
+const stopDeadlineMs = 12_000;
+const progressEveryMs = 1_000;
+const settledEveryMs = 200;
+
+type Say = (line: string) => void;
+
+export async function runDemo(options: DemoOptions, say: Say): Promise<DemoRun> {
+  const startedAt = performance.now();
+  const seconds = (): number => (performance.now() - startedAt) / 1_000;
+  const tell: Say = (line) => say(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
+  const plan = createPlan(options.seed, options.orders);
+
+  tell(`seed ${options.seed}: ${options.orders} orders, one in ten rolled back on purpose`);
+  const folder = await mkdtemp(join(tmpdir(), "waybill-demo-"));
+  const databases = await createDatabases(options.databaseUrl);
+  const stage = await openStage(databases, folder, tell).catch(async (error: unknown) => {
+    await databases.remove();
+    throw error;
+  });
+  try {
+    tell(`${databases.server}; two databases, two services, two relays`);
+    await fillStock(plan, stage.inventoryUrl);
+    const { intents, faults } = await play(plan, databases, stage, tell);
+    await stage.stop();
+    const judgement = await judge({
+      orderUrl: databases.orderUrl,
+      inventoryUrl: databases.inventoryUrl,
+      intents,
+      ordersReceived: stage.recorders.order.received,
+      answersReceived: stage.recorders.inventory.received,
+      faults,
+    });
+    const kills = faults.filter(({ isObserved }) => isObserved).length;
+    const isClean = judgement.both.verdict === "passed" && judgement.stockProblems.length === 0 && kills === plan.kills.length;
+    return { judgement, result: resultOf(judgement, kills, seconds()), isClean };
+  } finally {
+    await stage.close();
+    await databases.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Everything that runs beside us. Relays and recorders go by the service whose ledger they empty. */
+interface Stage {
+  readonly orderUrl: string;
+  readonly inventoryUrl: string;
+  readonly children: Readonly<Record<Target, Child>>;
+  readonly recorders: { readonly order: Recorder; readonly inventory: Recorder };
+  /** Aborts with the reason when a process ends that nobody killed. */
+  readonly broken: AbortSignal;
+  /** SIGTERM to all; rejects if one does not end with 0. */
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function openStage(databases: Databases, folder: string, tell: Say): Promise<Stage> {
+  const { orderUrl, inventoryUrl } = databases;
+  await Promise.all([migrate(orderUrl, "order"), migrate(inventoryUrl, "inventory")]);
+  const ports = { order: await freePort(), inventory: await freePort() };
+  const recorders = {
+    order: await startRecorder({ subscription: "orders", port: ports.inventory, file: join(folder, "orders.jsonl") }),
+    inventory: await startRecorder({ subscription: "answers", port: ports.order, file: join(folder, "answers.jsonl") }),
+  };
+
+  const broken = new AbortController();
+  const child = (name: Target, args: readonly string[], environment: Readonly<Record<string, string>>): Child => {
+    const made: Child = createChild({ name, args, environment }, (code) =>
+      broken.abort(new Error(`The ${name} ended by itself, exit code ${code}. It wrote:\n${made.output()}`)),
+    );
+    return made;
+  };
+  const service = (name: "order" | "inventory"): Child =>
+    child(`${name} service`, [programOf(`@waybill-example/${name}`)], {
+      DATABASE_URL: databases[`${name}Url`],
+      PORT: String(ports[name]),
+    });
+  const relay = (name: "order" | "inventory"): Child =>
+    child(
+      `${name} relay`,
+      [programOf("@waybill/cli"), "relay", "--transport", recorders[name].url, "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"],
+      { WAYBILL_DATABASE: databases[`${name}Url`] },
+    );
+  const children: Record<Target, Child> = {
+    "order service": service("order"),
+    "order relay": relay("order"),
+    "inventory service": service("inventory"),
+    "inventory relay": relay("inventory"),
+  };
+  const all = Object.values(children);
+  // However this process ends, it leaves nothing running.
+  process.once("exit", () => {
+    for (const each of all) each.kill().catch(() => undefined);
+  });
+  for (const each of all) each.start();
+
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(all.map((each) => each.kill()));
+    await Promise.allSettled([recorders.order.close(), recorders.inventory.close()]);
+  };
+  const urls = { orderUrl: `http://127.0.0.1:${ports.order}`, inventoryUrl: `http://127.0.0.1:${ports.inventory}` };
+  try {
+    for (const url of Object.values(urls)) {
+      await waitUntil(() => isReady(url, broken.signal), { what: `${url} is ready`, deadlineMs: 15_000, intervalMs: 25 });
+    }
+  } catch (error) {
+    tell(all.map((each) => `${each.name} wrote:\n${each.output()}`).join("\n"));
+    await close();
+    throw error;
+  }
+  return {
+    ...urls,
+    children,
+    recorders,
+    broken: broken.signal,
+    async stop() {
+      const codes = await Promise.all(all.map(async (each) => [each.name, await each.stop(stopDeadlineMs)] as const));
+      const unclean = codes.filter(([, code]) => code !== 0);
+      if (unclean.length > 0)
+        throw new Error(`Did not stop cleanly: ${unclean.map(([name, code]) => `${name} (exit code ${code})`).join(", ")}`);
+    },
+    close,
+  };
+}
+
+async function isReady(url: string, broken: AbortSignal): Promise<boolean> {
+  broken.throwIfAborted();
+  try {
+    return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function fillStock(plan: Plan, inventoryUrl: string): Promise<void> {
+  for (const [sku, onHand] of plan.stock) {
+    const answer = await fetch(`${inventoryUrl}/stock/${sku}`, {
+      method: "PUT",
+      body: JSON.stringify({ onHand }),
+      signal: AbortSignal.timeout(5_000),
+    });
+    if (!answer.ok) throw new Error(`The inventory service answered ${answer.status} to its stock.`);
+  }
+}
+
+/** Places the orders, kills by plan, and waits until all is settled. */
+async function play(
+  plan: Plan,
+  databases: Databases,
+  stage: Stage,
+  tell: Say,
+): Promise<{ readonly intents: readonly Intent[]; readonly faults: readonly Fault[] }> {
+  const { order, inventory } = stage.recorders;
+  // An order takes some ten milliseconds on its whole way on two cores; a kill some seconds.
+  const deadlineMs = 45_000 + plan.orders.length * 25;
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const signal = AbortSignal.any([stage.broken, deadline]);
+  let killed = 0;
+  const killing = createKilling({
+    kills: plan.kills,
+    children: stage.children,
+    recorders: { "order relay": order, "inventory service": order, "inventory relay": inventory, "order service": inventory },
+    placed: () => load.answered(),
+    onKill: (target) => {
+      killed += 1;
+      tell(`kill -9 ${target}`);
+    },
+    signal,
+  });
+  const load = createLoad({ orders: plan.orders, url: stage.orderUrl, concurrency, mayBegin: () => killing.mayBegin(), signal });
+  const expected = plan.orders.filter(({ isRolledBack }) => !isRolledBack).length;
+
+  const status = (): string =>
+    [
+      `placed ${load.answered()}/${plan.orders.length}`,
+      `orders received ${order.distinct()}/${expected}`,
+      `answers received ${inventory.distinct()}/${expected}`,
+      `killed ${killed}/${plan.kills.length}`,
+    ].join(" · ");
+  const ticker = setInterval(() => tell(status()), progressEveryMs);
+  try {
+    const [intents, faults] = await Promise.all([load.run(), killing.run()]);
+    while (!signal.aborted && !(await isSettled(databases))) await new Promise((resolve) => setTimeout(resolve, settledEveryMs));
+    if (stage.broken.aborted) throw stage.broken.reason;
+    tell(deadline.aborted ? `not settled within ${deadlineMs / 1_000} s: ${status()}` : "settled; stopping everything");
+    return { intents, faults };
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+const ledgerIsDone = `
+  select last_id >= coalesce((select max(id) from waybill_outbox), 0) and cardinality(hole_lo) = 0 as "isDone"
+  from waybill_subscription`;
+
+/** No order is pending, and both ledgers are read to their end without an open hole. */
+async function isSettled({ orderUrl, inventoryUrl }: Databases): Promise<boolean> {
+  const [pending] = await query<{ count: string }>(orderUrl, "select count(*) from customer_order where status = 'pending'");
+  if (pending?.count !== "0") return false;
+  for (const url of [orderUrl, inventoryUrl]) {
+    const subscriptions = await query<{ isDone: boolean }>(url, ledgerIsDone);
+    if (subscriptions.length !== 1 || subscriptions[0]?.isDone !== true) return false;
+  }
+  return true;
+}

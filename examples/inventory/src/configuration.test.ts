@@ -1,0 +1,37 @@
+import { isWaybillError } from "@waybill/core";
+import { expect, test } from "vitest";
+import { readConfiguration } from "./configuration.ts";
+
+function problemsOf(environment: Record<string, string>): string[] {
+  try {
+    readConfiguration(environment);
+    return [];
+  } catch (error) {
+    if (!isWaybillError(error, "WAYBILL_CONFIG_INVALID")) throw error;
+    return error.facts.problems.map(({ option }) => option);
+  }
+}
+
+test("a database is enough", () => {
+  expect(readConfiguration({ DATABASE_URL: "postgres://stock" })).toMatchObject({ host: "127.0.0.1", port: 3002, signingSecrets: [] });
+});
+
+test("everything that is wrong is reported at once, without the secrets", () => {
+  expect(problemsOf({ PORT: "http", SIGNING_SECRETS: "whsec_short", DATABASE_URL_FILE: "/nowhere" })).toEqual([
+    "PORT",
+    "DATABASE_URL_FILE",
+    "SIGNING_SECRETS",
+  ]);
+  expect(problemsOf({ DATABASE_URL: "postgres://a", DATABASE_URL_FILE: "/nowhere" })).toEqual(["DATABASE_URL"]);
+  expect(problemsOf({})).toEqual(["DATABASE_URL"]);
+});
+
+test("beyond the loopback a signing secret is needed", () => {
+  expect(problemsOf({ DATABASE_URL: "postgres://a", HOST: "0.0.0.0" })).toEqual(["SIGNING_SECRETS"]);
+  const secrets = `whsec_${Buffer.alloc(24, 1).toString("base64")} whsec_${Buffer.alloc(24, 2).toString("base64")}`;
+  expect(readConfiguration({ DATABASE_URL: "postgres://a", HOST: "0.0.0.0", SIGNING_SECRETS: secrets }).signingSecrets).toHaveLength(2);
+});
+
+test("a printed configuration shows no secret", () => {
+  expect(JSON.stringify(readConfiguration({ DATABASE_URL: "postgres://stock:sesame@db" }))).not.toContain("sesame");
+});

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { type ConfigProblem, isWaybillError, type Secret, secret, signingSecret, throwConfigProblems } from "@waybill/core";
+
+export interface Configuration {
+  readonly databaseUrl: Secret;
+  readonly host: string;
+  readonly port: number;
+  /** With which the order service's messages are signed. Two while one is being replaced; none: unsigned, on the loopback only. */
+  readonly signingSecrets: readonly Secret[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads `DATABASE_URL`, `HOST` (default 127.0.0.1), `PORT` (default 3002) and `SIGNING_SECRETS` (separated by spaces). Secrets may
+ * also come from files: `DATABASE_URL_FILE`, `SIGNING_SECRETS_FILE`.
+ *
+ * @throws WAYBILL_CONFIG_INVALID with everything that is wrong
+ */
+export function readConfiguration(environment: Environment): Configuration {
+  const problems: ConfigProblem[] = [];
+  const host = environment["HOST"] ?? "127.0.0.1";
+  const port = Number(environment["PORT"] ?? 3002);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) problems.push({ option: "PORT", problem: "must be a port from 0 to 65535" });
+
+  const databaseUrl = readSecret(environment, "DATABASE_URL", problems);
+  if (databaseUrl === null) problems.push({ option: "DATABASE_URL", problem: "is missing; it or DATABASE_URL_FILE is needed" });
+
+  const signingSecrets: Secret[] = [];
+  for (const text of (readSecret(environment, "SIGNING_SECRETS", problems) ?? "").split(/\s+/).filter((each) => each !== "")) {
+    try {
+      signingSecrets.push(signingSecret(text));
+    } catch (error) {
+      if (!isWaybillError(error, "WAYBILL_CONFIG_INVALID")) throw error;
+      problems.push({ option: "SIGNING_SECRETS", problem: `each must be ${error.facts.problems[0]?.problem}` });
+    }
+  }
+  const isLoopback = ["127.0.0.1", "::1", "localhost"].includes(host);
+  if (signingSecrets.length === 0 && !isLoopback) {
+    problems.push({
+      option: "SIGNING_SECRETS",
+      problem: `is missing; messages without signatures are taken on the loopback only, not on ${host}`,
+    });
+  }
+
+  throwConfigProblems("The inventory service", problems);
+  return { databaseUrl: secret(databaseUrl ?? ""), host, port, signingSecrets };
+}
+
+/** A value of the environment, or of the file that `NAME_FILE` names. */
+function readSecret(environment: Environment, name: string, problems: ConfigProblem[]): string | null {
+  const value = environment[name];
+  const file = environment[`${name}_FILE`];
+  if (value !== undefined && file !== undefined) problems.push({ option: name, problem: `is given twice, by ${name} and by ${name}_FILE` });
+  if (value !== undefined || file === undefined) return value ?? null;
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    problems.push({ option: `${name}_FILE`, problem: "cannot be read" });
+    return "";
+  }
+}

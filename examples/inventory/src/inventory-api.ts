@@ -1,0 +1,85 @@
+/**
+ * The service's HTTP side.
+ *
+ *     PUT  /stock/{sku}   { onHand }: 200 · 409 less than is reserved · 400
+ *     GET  /stock/{sku}   200 · 404
+ *     POST /messages      the order service's messages, for the inbox
+ *     GET  /livez /readyz
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { Database } from "@waybill/sql";
+import { readJson } from "./read-json.ts";
+
+export interface InventoryApiOptions {
+  readonly database: Database;
+  readonly receiveMessage: RequestListener;
+  readonly isReady: () => Promise<boolean>;
+  /** Told of requests that failed. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A listener for `node:http`. */
+export function inventoryApi(options: InventoryApiOptions): RequestListener {
+  const { database, receiveMessage, isReady, onFailure } = options;
+
+  const answer = async (request: IncomingMessage): Promise<Answer> => {
+    const path = new URL(request.url ?? "/", "http://inventory").pathname;
+    if (request.method === "GET" && path === "/livez") return { status: 200, body: { status: "alive" } };
+    if (request.method === "GET" && path === "/readyz") return (await isReady()) ? { status: 200, body: { status: "ready" } } : unavailable;
+    const sku = /^\/stock\/([\w.-]{1,60})$/.exec(path)?.[1];
+    if (sku !== undefined && request.method === "GET") return await answerStock(database, sku);
+    if (sku !== undefined && request.method === "PUT") return await setStock(database, sku, await readJson(request));
+    return { status: 404, body: { problem: "pathUnknown" } };
+  };
+
+  return (request, response) => {
+    if (request.method === "POST" && request.url === "/messages") {
+      receiveMessage(request, response);
+      return;
+    }
+    answer(request)
+      .catch((error: unknown) => {
+        onFailure(error);
+        return unavailable;
+      })
+      .then((given) => send(response, given))
+      .catch(() => response.destroy());
+  };
+}
+
+/** Setting stock again does no harm: again, if there was no answer. */
+const unavailable: Answer = { status: 503, body: { problem: "tryAgain" }, headers: { "retry-after": "1" } };
+
+async function answerStock(database: Database, sku: string): Promise<Answer> {
+  const [row] = await database.query("select on_hand, reserved from stock where sku = $1", [sku]);
+  if (row === undefined) return { status: 404, body: { problem: "skuUnknown" } };
+  return { status: 200, body: { sku, onHand: row["on_hand"], reserved: row["reserved"] } };
+}
+
+async function setStock(database: Database, sku: string, body: unknown): Promise<Answer> {
+  const onHand = typeof body === "object" && body !== null && "onHand" in body ? body.onHand : null;
+  if (!Number.isInteger(onHand) || (onHand as number) < 0 || (onHand as number) > 1_000_000_000) {
+    return { status: 400, body: { problem: "onHand must be a whole number from 0 to 1000000000" } };
+  }
+  const rows = await database.query(
+    `insert into stock (sku, on_hand) values ($1, $2)
+     on conflict (sku) do update set on_hand = excluded.on_hand where stock.reserved <= excluded.on_hand
+     returning on_hand, reserved`,
+    [sku, onHand as number],
+  );
+  const [row] = rows;
+  if (row === undefined) return { status: 409, body: { problem: "moreIsReserved" } };
+  return { status: 200, body: { sku, onHand: row["on_hand"], reserved: row["reserved"] } };
+}
+
+function send(response: ServerResponse, { status, body, headers = {} }: Answer): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), ...headers });
+  response.end(text);
+}

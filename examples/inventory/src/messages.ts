@@ -1,0 +1,29 @@
+/**
+ * What this service hears, and what it answers. The order message is the order service's: its type is repeated here and not
+ * imported, because two services share a contract on the wire, not code. Only what is needed of it is named.
+ */
+import { catalogue, message } from "@waybill/core";
+
+export interface OrderPlaced {
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly sku: string;
+  readonly quantity: number;
+}
+
+export const shop = catalogue({
+  source: "/order-service",
+  orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.customerId }),
+});
+
+export interface StockAnswer {
+  readonly orderId: string;
+  readonly customerId: string;
+}
+
+/** One customer's answers keep their order, too. */
+export const stock = catalogue({
+  source: "/inventory-service",
+  reserved: message<StockAnswer>({ type: "shop.stock.reserved.v1", topic: "stock", key: (answer) => answer.customerId }),
+  refused: message<StockAnswer>({ type: "shop.stock.refused.v1", topic: "stock", key: (answer) => answer.customerId }),
+});

@@ -1,0 +1,102 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { OnEvent } from "@waybill/core";
+import { httpReceiver } from "@waybill/http";
+import { createInbox, inboxMigrations } from "@waybill/inbox";
+import { outboxMigrations } from "@waybill/outbox";
+import { checkSchema, namespace, openDatabase } from "@waybill/sql";
+import type { Configuration } from "./configuration.ts";
+import { inventoryApi } from "./inventory-api.ts";
+import { shop } from "./messages.ts";
+import { inventoryMigrations } from "./migrations.ts";
+import { reserveStock } from "./reserve-stock.ts";
+
+export interface ServiceOptions {
+  /** What the inbox and the connections report. */
+  readonly onEvent?: OnEvent;
+  /** A request that failed. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+export interface Service {
+  readonly url: string;
+  /** Rejects if the service cannot go on by itself; resolves after `close`. */
+  readonly ended: Promise<void>;
+  /** Takes nothing new, lets what is under way end, closes all connections. A second close resolves with the first. */
+  close(): Promise<void>;
+}
+
+/** Handlers at a time; each holds a connection while it runs. */
+const inboxConcurrency = 8;
+
+/**
+ * Starts the inventory service: its API and its inbox, on one port.
+ *
+ * Rejects with WAYBILL_SCHEMA_MISMATCH if the migrations were not run, and with what else keeps it from starting.
+ */
+export async function startService(configuration: Configuration, options: ServiceOptions = {}): Promise<Service> {
+  const { databaseUrl, host, port, signingSecrets } = configuration;
+  const { onEvent, onFailure = () => undefined } = options;
+  const database = openDatabase({
+    url: databaseUrl,
+    connections: inboxConcurrency + 2,
+    applicationName: "inventory",
+    ...(onEvent && { onEvent }),
+  });
+
+  let onStarted: () => void = () => undefined;
+  const started = new Promise<void>((resolve) => {
+    onStarted = resolve;
+  });
+  const inbox = createInbox({
+    consumer: "inventory",
+    database,
+    concurrency: inboxConcurrency,
+    onEvent: (event) => {
+      if (event.name === "inbox.started") onStarted();
+      onEvent?.(event);
+    },
+  });
+  inbox.on(shop.orderPlaced, (placed, tx) => reserveStock(tx, placed.id, placed.payload));
+  const receiver = httpReceiver({ secrets: signingSecrets, insecureUnsigned: signingSecrets.length === 0, ...(onEvent && { onEvent }) });
+
+  let isStopping = false;
+  const isReady = async (): Promise<boolean> => !isStopping && (await database.query("select 1", [], { deadlineMs: 1_000 })).length === 1;
+  const api = inventoryApi({ database, receiveMessage: receiver.listener, isReady, onFailure });
+  const server = createServer((request, response) => {
+    if (isStopping) response.setHeader("connection", "close");
+    api(request, response);
+  });
+  const stop = new AbortController();
+  let ended: Promise<void> = Promise.resolve();
+
+  let closed: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    isStopping = true;
+    stop.abort();
+    const idle = setInterval(() => server.closeIdleConnections(), 20);
+    await Promise.allSettled([ended, new Promise((resolve) => server.close(resolve))]);
+    clearInterval(idle);
+    await database.close();
+  };
+
+  const closeOnce = (): Promise<void> => {
+    closed ??= close();
+    return closed;
+  };
+  try {
+    // Better now than at the first order: a database without the tables, or with those of another version.
+    for (const set of [outboxMigrations, inboxMigrations, inventoryMigrations]) await checkSchema(database, namespace("postgres"), set);
+    ended = inbox.run(receiver, { signal: stop.signal });
+    await Promise.race([started, ended]); // ended: it could not start, and says why
+    ended.catch(() => undefined); // whoever waits for it hears of it; nobody has to
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, resolve);
+    });
+  } catch (error) {
+    await closeOnce();
+    throw error;
+  }
+  return { url: `http://${host}:${(server.address() as AddressInfo).port}`, ended, close: closeOnce };
+}

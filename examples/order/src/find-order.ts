@@ -1,0 +1,17 @@
+import type { Knex } from "knex";
+
+/** An order as the API shows it. */
+export interface FoundOrder {
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly place: number;
+  readonly status: "pending" | "confirmed" | "rejected";
+}
+
+/** The order with this id, or null. */
+export async function findOrder(knex: Knex, orderId: string): Promise<FoundOrder | null> {
+  const found: FoundOrder | undefined = await knex("customer_order")
+    .where({ order_id: orderId })
+    .first({ orderId: "order_id", customerId: "customer_id", place: "place", status: "status" });
+  return found ?? null;
+}
