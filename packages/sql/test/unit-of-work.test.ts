@@ -75,6 +75,19 @@ forEachPostgres((server) =>
       expect(await entries()).toEqual([]);
     });
 
+    test("work that throws while its own statement hangs is rolled back soon, not at the unit's deadline", async () => {
+      const startedMs = performance.now();
+      const outcome = await database.unitOfWork(
+        async (tx) => {
+          tx.query("select pg_sleep(30)", []).catch(() => undefined);
+          throw new Error("no time for that");
+        },
+        { operation, deadlineMs: 30_000 },
+      );
+      expect(errorOf(outcome).message).toBe("no time for that");
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
+    });
+
     test("work that throws before its first await rolls back, too", async () => {
       const outcome = await database.unitOfWork(
         () => {

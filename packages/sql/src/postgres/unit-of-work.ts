@@ -66,7 +66,12 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
     session.destroy("WAYBILL_DEADLINE");
     return rolledBack(worked.error);
   }
-  await unit.idle();
+  // What is still under way when the work has failed can only be rolled back: it is not waited for until the unit's own deadline.
+  const idle = await withDeadline(clock, worked.kind === "threw" ? rollbackDeadlineMs : remainingMs() + rollbackDeadlineMs, unit.idle());
+  if (idle.kind === "late") {
+    session.destroy("WAYBILL_DEADLINE");
+    return rolledBack(worked.kind === "threw" ? worked.error : deadlineError(operation, attempt.deadlineMs));
+  }
 
   const failure = unit.failure();
   if (failure !== null || worked.kind === "threw") {
