@@ -1,0 +1,135 @@
+/**
+ * A database with work in it, relays in processes of their own, a log of what the destination received, and a verdict.
+ *
+ * The writers note each intent on disk before COMMIT. Each key's writers exclude each other by locking the key's row before they
+ * append, so that the auditor may hold the relay to their order.
+ */
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { audit, createJournal, digest, readBusinessRows, readJournal, readLedger, readReceivedLog, type Verdict } from "@waybill/auditor";
+import { catalogue, message, newMessageId, type WaybillEvent } from "@waybill/core";
+import { deadLetterMigrations, redriveDeadLetters } from "@waybill/dead-letter";
+import { append, outboxMigrations } from "@waybill/outbox";
+import { relayMigrations } from "@waybill/relay";
+import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import { type Child, startChild, testDatabase, waitUntil } from "@waybill/testing";
+import pg from "pg";
+import type { RelayChildOptions } from "./relay.child.ts";
+
+const program = fileURLToPath(new URL("../../dist-programs/test/crash/relay.child.js", import.meta.url));
+const space = namespace("postgres");
+
+export interface Order {
+  readonly key: string;
+  readonly note: string;
+}
+
+const type = (topic: string) => message<Order>({ type: `test.${topic}.v1`, topic, key: (order) => order.key });
+export const messages = catalogue({
+  source: "/crash-test",
+  orders: type("orders"),
+  flaky: type("flaky"),
+  stuck: type("stuck"),
+  reject: type("reject"),
+  braked: type("braked"),
+  throws: type("throws"),
+  deadly: type("deadly"),
+});
+export type Topic = keyof typeof messages;
+
+export interface CrashRun {
+  readonly url: string;
+  readonly database: Database;
+  readonly client: pg.Client;
+  /** Appends in a transaction of its own, with a business row, and commits or rolls back. Answers the message id. */
+  write(topic: Topic, key: string, note: string, end?: "commit" | "rollback"): Promise<string>;
+  startRelay(options?: Partial<RelayChildOptions>): Promise<Child>;
+  /** Redrives everything that is dead. */
+  redrive(): Promise<void>;
+  /** Waits until everything that committed was read and finished, and no dead letter is left to publish. */
+  quiet(): Promise<void>;
+  /** The auditor's word, after everything was stopped. */
+  verdict(faults: number): Promise<Verdict>;
+  close(): Promise<void>;
+}
+
+export async function crashRun(): Promise<CrashRun> {
+  const { url, drop } = await testDatabase();
+  const journalFile = join(tmpdir(), `waybill-journal-${randomBytes(6).toString("hex")}.jsonl`);
+  const log = join(tmpdir(), `waybill-received-${randomBytes(6).toString("hex")}.jsonl`);
+  const database = openDatabase({ url });
+  await migrateUp(database, space, [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations]);
+  const client = new pg.Client(url);
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("create table key_version (key text primary key, version int not null)");
+  await client.query("create table business (message_id uuid primary key)");
+  const journal = createJournal(journalFile);
+  const children: Child[] = [];
+
+  const quietSql = `
+    select s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and cardinality(s.hole_lo) = 0
+       and not exists (select 1 from waybill_dead_letter where state in ('dead', 'held', 'released')) as quiet
+    from waybill_subscription as s`;
+
+  return {
+    url,
+    database,
+    client,
+    async write(topic, key, note, end = "commit") {
+      const messageId = newMessageId();
+      const made = messages[topic]({ key, note }, { id: messageId });
+      journal.write({ step: "intended", messageId, topic, key, payloadDigest: digest(made.payload) });
+      await client.query("begin");
+      await client.query("insert into key_version values ($1, 1) on conflict (key) do update set version = key_version.version + 1", [key]);
+      await client.query("insert into business values ($1)", [messageId]);
+      await append(client, made);
+      await client.query(end);
+      journal.write({ step: end === "commit" ? "committed" : "rolledBack", messageId, topic, key });
+      return messageId;
+    },
+    async startRelay(given = {}) {
+      const options: RelayChildOptions = { url, log, leaseMs: 1_000, kill: null, isStrict: false, transportName: "", ...given };
+      const child = await startChild(program, { args: [JSON.stringify(options)] });
+      children.push(child);
+      return child;
+    },
+    async redrive() {
+      await redriveDeadLetters(database, space, { origin: "relay" }, { who: "test", why: "the destination was repaired" });
+    },
+    async quiet() {
+      await waitUntil(async () => (await client.query<{ quiet: boolean }>(quietSql)).rows[0]?.quiet === true, {
+        what: "everything is published and saved",
+        deadlineMs: 30_000,
+      });
+    },
+    async verdict(faults) {
+      const history = {
+        ...(await readLedger({ url })),
+        intents: await readJournal(journalFile),
+        businessRows: await readBusinessRows({ url }, { sql: "select message_id::text from business" }),
+        received: await readReceivedLog(log),
+        consumers: [],
+        effects: [],
+        faults: Array.from({ length: faults }, () => ({ kind: "kill -9", isObserved: true })),
+      };
+      return audit(history, { effort: { faultsMin: faults } });
+    },
+    async close() {
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(children.map((child) => child.exited));
+      await client.end();
+      await database.close();
+      await drop();
+      await Promise.all([rm(journalFile, { force: true }), rm(log, { force: true })]);
+    },
+  };
+}
+
+/** True for an event of this name. */
+export function named(name: WaybillEvent["name"]): (event: Readonly<Record<string, unknown>>) => boolean {
+  return (event) => event["name"] === name;
+}

@@ -1,0 +1,199 @@
+/**
+ * A relay is killed with -9 at every event it can report, that is: between every two of its steps. A second one finishes, and the
+ * auditor judges. A run in which the kill did not happen fails: it would have proved nothing.
+ */
+import type { RelayEvent } from "@waybill/core";
+import { afterEach, describe, expect, test } from "vitest";
+import { type CrashRun, crashRun, named } from "./crash-run.ts";
+
+/** What has to be prepared so that an event comes. */
+type Scenario = "work" | "stop" | "held" | "lineage" | "stolen" | "removed" | "ranges" | "solo" | "throws";
+
+/** Every event of a relay: one that is added does not compile before it is listed here. */
+const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
+  "relay.started": "work",
+  "relay.leaseAcquiring": "work",
+  "relay.leaseAcquired": "work",
+  "relay.leaseRenewed": "work",
+  "relay.batchReading": "work",
+  "relay.batchRead": "work",
+  "relay.batchApplied": "work",
+  "relay.lookingUp": "work",
+  "relay.lookedUp": "work",
+  "relay.publishing": "work",
+  "relay.published": "work",
+  "relay.retrying": "work",
+  "relay.parked": "work",
+  "relay.parkedReading": "work",
+  "relay.topicBraked": "work",
+  "relay.topicReleased": "work",
+  "relay.cursorSaving": "work",
+  "relay.cursorSaved": "work",
+  "relay.deadLettering": "work",
+  "relay.deadLettered": "work",
+  "relay.holding": "work",
+  "relay.held": "work",
+  "relay.releasedReading": "work",
+  "relay.releasedFound": "work",
+  "relay.releasedPublished": "work",
+  "relay.releasedFinished": "work",
+  "relay.holesLooking": "work",
+  "relay.holesProved": "work",
+  "relay.holesForgotten": "work",
+  "relay.draining": "stop",
+  "relay.leaseReleasing": "stop",
+  "relay.leaseReleased": "stop",
+  "relay.stopped": "stop",
+  "relay.standby": "held",
+  "relay.configDiffers": "held",
+  "relay.lineageChanged": "lineage",
+  "relay.leaseLost": "stolen",
+  "relay.rowMissing": "removed",
+  "relay.rangesFull": "ranges",
+  "relay.soloPublishing": "solo",
+  "relay.soloDeathCounted": "solo",
+  "relay.soloEnded": "solo",
+  "relay.transportBroken": "throws",
+  "relay.restarting": "throws",
+};
+
+const occurrences = process.env["WAYBILL_TEST_ALL"] === "1" ? [1, 2, 3] : [1];
+/** Events that come once in the life of a process, or of a scenario. */
+const once: ReadonlySet<string> = new Set([
+  "relay.started",
+  "relay.topicReleased",
+  "relay.draining",
+  "relay.leaseReleasing",
+  "relay.leaseReleased",
+  "relay.stopped",
+  "relay.lineageChanged",
+  "relay.leaseLost",
+  "relay.rowMissing",
+  "relay.rangesFull",
+  "relay.soloDeathCounted",
+  "relay.soloEnded",
+  "relay.transportBroken",
+  "relay.restarting",
+  "relay.standby",
+]);
+
+let run: CrashRun;
+afterEach(() => run.close());
+
+/** Dead letters and held messages from an earlier relay, redriven: the next one finds them released. */
+async function leaveReleasedLetters(): Promise<void> {
+  for (const note of ["poison", "behind it", "last"]) await run.write("reject", "earlier", note);
+  const earlier = await run.startRelay({ isStrict: true });
+  await earlier.waitFor((event) => event["name"] === "relay.held", { deadlineMs: 15_000 });
+  earlier.tell("stop");
+  await earlier.exited;
+  await run.redrive();
+}
+
+async function writeWork(): Promise<void> {
+  for (let round = 0; round < 5; round += 1) {
+    for (const key of ["a", "b", "c"]) await run.write("orders", key, `order ${round}`);
+    await run.write("orders", "a", "taken back", "rollback");
+    await run.write("flaky", `f${round % 2}`, `flaky ${round}`);
+    await run.write("reject", "poisoned", round === 1 ? "poison" : `fine ${round}`);
+  }
+  for (let count = 0; count < 13; count += 1) await run.write("braked", `k${count}`, "refused at first");
+  await run.write("orders", "large", "x".repeat(50_000));
+}
+
+/** Prepares the scenario. Answers what to do to a relay that runs, so that the event comes. */
+async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<CrashRun["startRelay"]>>) => Promise<void>> {
+  switch (scenario) {
+    case "work":
+      await leaveReleasedLetters();
+      await writeWork();
+      return async () => undefined;
+    case "stop":
+      await writeWork();
+      return async (child) => {
+        await child.waitFor(named("relay.published"));
+        child.tell("stop");
+      };
+    case "held": {
+      const holder = await run.startRelay({ transportName: "another" });
+      await holder.waitFor(named("relay.batchApplied"));
+      await writeWork();
+      return async (child) => {
+        await child.exited;
+        holder.tell("stop");
+        await holder.exited;
+      };
+    }
+    case "lineage": {
+      const earlier = await run.startRelay();
+      await run.write("orders", "a", "before");
+      await earlier.waitFor(named("relay.published"));
+      earlier.tell("stop");
+      await earlier.exited;
+      await run.client.query("update waybill_subscription set server_identity = 'another/0'");
+      await writeWork();
+      return async () => undefined;
+    }
+    case "stolen":
+      await writeWork();
+      return async (child) => {
+        await child.waitFor(named("relay.cursorSaved"));
+        await run.client.query(
+          "update waybill_subscription set epoch = epoch + 1, owner = gen_random_uuid(), lease_until = clock_timestamp()",
+        );
+      };
+    case "removed": {
+      await run.write("orders", "a", "first");
+      return async (child) => {
+        await child.waitFor(named("relay.published"));
+        // Not in the journal: what an operator removes by hand is the operator's.
+        await run.client.query("insert into waybill_outbox (type, topic, key, payload) values ('test.stuck.v1', 'stuck', 's', '{}')");
+        await child.waitFor(named("relay.parked"));
+        await run.client.query("delete from waybill_outbox where topic = 'stuck'");
+      };
+    }
+    case "ranges":
+      // As after a crash that left a hundred and twenty thousand holes.
+      await run.write("orders", "a", "first");
+      await run.client.query("select setval('waybill_outbox_id_seq', 300000)");
+      await run.client.query(`
+        insert into waybill_subscription (stream, subscription, last_id, hole_lo, hole_hi)
+        select 'default', 'default', 300000, ids, ids from (select array_agg(i) as ids from generate_series(1::bigint, 240000, 2) as i) as odd`);
+      await run.write("orders", "a", "second");
+      return async () => undefined;
+    case "solo":
+      await writeWork();
+      await run.client.query(`
+        insert into waybill_subscription (stream, subscription, owner, epoch, solo_id, last_id, hole_lo, hole_hi)
+        values ('default', 'default', gen_random_uuid(), 7, 3, 10, '{1}', '{10}')`);
+      return async () => undefined;
+    case "throws":
+      await writeWork();
+      await run.write("throws", "t", "once");
+      return async () => undefined;
+  }
+}
+
+describe("a relay killed with -9 loses nothing, and keeps first publications in order", () => {
+  for (const [name, scenario] of Object.entries(scenarios) as [RelayEvent["name"], Scenario][]) {
+    for (const nth of once.has(name) ? [1] : occurrences) {
+      test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
+        run = await crashRun();
+        const provoke = await prepare(scenario);
+        const victim = await run.startRelay({ isStrict: true, kill: { name, nth, signal: "SIGKILL" } });
+        const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
+        expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });
+        await provoked;
+
+        const finisher = await run.startRelay();
+        await run.write("orders", "a", "after the kill");
+        await finisher.waitFor(named("relay.leaseAcquired"), { deadlineMs: 5_000 });
+        await run.redrive();
+        await run.quiet();
+        finisher.tell("stop");
+        expect(await finisher.exited, finisher.output()).toEqual({ code: 0, signal: null });
+        expect(await run.verdict(1)).toMatchObject({ verdict: "passed", witnesses: [] });
+      });
+    }
+  }
+});
