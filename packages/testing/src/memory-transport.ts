@@ -70,6 +70,8 @@ interface ActiveFault {
 
 /** One call of `publish`. */
 interface Call {
+  /** Asked before every message that is stored. */
+  readonly mayWrite: () => boolean;
   /** Runs when the call is over, by the deadline or by close: whatever is still open is then unknown. */
   readonly onOver: Set<() => void>;
   isOver: boolean;
@@ -112,6 +114,7 @@ export function memoryTransport(options: MemoryTransportOptions = {}): MemoryTra
 
   /** Answers at once wherever it can, so that messages are stored in the order they were given. */
   const attempt = (message: OutgoingMessage, call: Call, broken: Broken): PublishOutcome | Promise<PublishOutcome> => {
+    if (!call.mayWrite()) return leaseLost();
     const fault = faultFor(message);
     switch (fault?.kind) {
       case undefined:
@@ -122,6 +125,7 @@ export function memoryTransport(options: MemoryTransportOptions = {}): MemoryTra
       case "delay":
         return waitInCall(call, fault.afterMs).then((isInTime) => {
           if (!isInTime) return unknown("message", "noAnswer");
+          if (!call.mayWrite()) return leaseLost();
           store(message);
           return confirmed;
         });
@@ -191,10 +195,10 @@ export function memoryTransport(options: MemoryTransportOptions = {}): MemoryTra
     forget() {
       received = [];
     },
-    async publish(batch, { deadlineMs }) {
+    async publish(batch, { deadlineMs, mayWrite = () => true }) {
       if (closing !== null) return batch.map(() => ({ kind: "retry", error: failure("closed"), scope: "transport" }));
       calls += 1;
-      const call = openCall();
+      const call = openCall(mayWrite);
       underWay.add(call);
       const deadline = clock.setTimer(deadlineMs, () => call.end());
       const broken: Broken = { hangs: false, miscounts: false, error: null };
@@ -223,10 +227,11 @@ interface Broken {
   error: Error | null;
 }
 
-function openCall(): Call {
+function openCall(mayWrite: () => boolean): Call {
   const onOver = new Set<() => void>();
   let resolveOver: () => void = () => undefined;
   const call: Call = {
+    mayWrite,
     onOver,
     isOver: false,
     over: new Promise((resolve) => {
@@ -258,6 +263,10 @@ function after(
 ): PublishOutcome | Promise<PublishOutcome> {
   if (before instanceof Promise) return before.then((outcome) => after(outcome, next));
   return before.kind === "confirmed" ? next() : { kind: "retry", error: failure(behindItsKey), scope: "message" };
+}
+
+function leaseLost(): PublishOutcome {
+  return { kind: "retry", error: failure("leaseLost"), scope: "transport" };
 }
 
 function unknown(scope: FailureScope, reason: string): PublishOutcome {

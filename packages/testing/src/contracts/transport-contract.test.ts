@@ -126,6 +126,11 @@ describe("the transport contract notices a transport that", () => {
     expect(failed).toEqual(["the error of a message that the other end does refuse shows nothing of the message's content"]);
   });
 
+  it("does not ask whether it may write", async () => {
+    const failed = await broken((inner) => stateful(inner, (batch, { deadlineMs }) => inner.publish(batch, { deadlineMs })));
+    expect(failed).toContain("nothing is written once the caller may not write any more");
+  });
+
   it("goes on after close", async () => {
     const failed = await broken((inner) => ({ publish: (batch, options) => inner.publish(batch, options), close: async () => {} }));
     expect(failed).toEqual(["a closed transport sends nothing and answers retry of scope transport"]);

@@ -124,6 +124,37 @@ export function transportContract({ create, capabilities = {} }: TransportContra
       }),
     ),
 
+    contractCase("nothing is written once the caller may not write any more", async ({ transport, received }) => {
+      const make = messageMaker();
+      const batch = [make({ key: "a" }), make({ key: "a" }), make({ key: "b" }), make()];
+      const outcomes = await transport.publish(batch, { deadlineMs, mayWrite: () => false });
+      assertOutcomes(batch, outcomes);
+      deepStrictEqual(kindsOf(outcomes), ["retry", "retry", "retry", "retry"]);
+      const [first] = outcomes;
+      ok(first?.kind === "retry");
+      deepStrictEqual([first.scope, first.error.facts.reason], ["transport", "leaseLost"]);
+      deepStrictEqual(await received(), []);
+    }),
+
+    contractCase("what is not written because the caller lost its right midway is to be retried", async ({ transport, received }) => {
+      const make = messageMaker();
+      const batch = Array.from({ length: 20 }, (_, index) => make({ key: `key ${index % 4}` }));
+      let asked = 0;
+      const mayWrite = (): boolean => {
+        asked += 1;
+        return asked <= 5;
+      };
+      const outcomes = await transport.publish(batch, { deadlineMs, mayWrite });
+      assertOutcomes(batch, outcomes);
+      const arrived = await received();
+      for (const [index, { kind }] of outcomes.entries()) {
+        ok(kind === "confirmed" || kind === "retry", `message ${index} is ${kind}`);
+        strictEqual(withId(arrived, batch[index]?.id ?? "") !== undefined, kind === "confirmed", `message ${index} is ${kind}`);
+      }
+      ok(asked > 0, "it asked");
+      assertFirstOfEachKey(batch, outcomes);
+    }),
+
     contractCase("a closed transport sends nothing and answers retry of scope transport", async ({ transport, received }) => {
       const make = messageMaker();
       await publish(transport, [make()]);
@@ -267,6 +298,16 @@ function assertOutcomes(batch: readonly OutgoingMessage[], outcomes: readonly Pu
     ok(isWaybillError(outcome.error, "WAYBILL_TRANSPORT"), `the error of ${outcome.kind} is WAYBILL_TRANSPORT`);
     ok(outcome.error.facts.system !== "" && outcome.error.facts.reason !== "", "it names a system and a reason");
     if (outcome.kind !== "rejected") ok(["message", "topic", "transport"].includes(outcome.scope), `scope ${outcome.scope}`);
+  }
+}
+
+/** Of each key the confirmed ones come first. */
+function assertFirstOfEachKey(batch: readonly OutgoingMessage[], outcomes: readonly PublishOutcome[]): void {
+  const stopped = new Set<string>();
+  for (const [index, { key }] of batch.entries()) {
+    if (key === null) continue;
+    if (outcomes[index]?.kind !== "confirmed") stopped.add(key);
+    else ok(!stopped.has(key), `message ${index} overtook one of its key`);
   }
 }
 
