@@ -9,7 +9,13 @@ async function main(): Promise<number> {
     process.stdout.write(`${usage}\n`);
     return 0;
   }
-  const { judgement, result, isClean } = await runDemo(options, (line) => process.stderr.write(`${line}\n`));
+  // Interrupted, it still stops what it started and removes its databases.
+  const interrupted = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => interrupted.abort(new Error(`Interrupted by ${name}.`)));
+  const { judgement, result, isClean } = await runDemo(options, {
+    say: (line) => process.stderr.write(`${line}\n`),
+    signal: interrupted.signal,
+  });
   const report = `\n${formatReport(judgement, result)}\n\n`;
   if (options.isJson) process.stderr.write(report);
   else process.stdout.write(report);

@@ -40,24 +40,30 @@ const settledEveryMs = 200;
 
 type Say = (line: string) => void;
 
-export async function runDemo(options: DemoOptions, say: Say): Promise<DemoRun> {
+/** Rejects if a process ends that nobody killed, if one does not stop cleanly, or when the signal aborts. Leaves nothing behind. */
+export async function runDemo(
+  options: DemoOptions,
+  { say, signal }: { readonly say: Say; readonly signal: AbortSignal },
+): Promise<DemoRun> {
   const startedAt = performance.now();
   const seconds = (): number => (performance.now() - startedAt) / 1_000;
   const tell: Say = (line) => say(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
   const plan = createPlan(options.seed, options.orders);
 
   tell(`seed ${options.seed}: ${options.orders} orders, one in ten rolled back on purpose`);
-  const folder = await mkdtemp(join(tmpdir(), "waybill-demo-"));
-  const databases = await createDatabases(options.databaseUrl);
-  const stage = await openStage(databases, folder, tell).catch(async (error: unknown) => {
-    await databases.remove();
-    throw error;
-  });
+  const cleanUps: (() => Promise<unknown>)[] = [];
   try {
+    const folder = await mkdtemp(join(tmpdir(), "waybill-demo-"));
+    cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+    const databases = await createDatabases(options.databaseUrl);
+    cleanUps.push(() => databases.remove());
+    const stage = await openStage(databases, folder, tell, signal);
+    cleanUps.push(() => stage.close());
     tell(`${databases.server}; two databases, two services, two relays`);
+
     await fillStock(plan, stage.inventoryUrl);
     const { intents, faults } = await play(plan, databases, stage, tell);
-    await stage.stop();
+    const unclean = await stage.stop();
     const judgement = await judge({
       orderUrl: databases.orderUrl,
       inventoryUrl: databases.inventoryUrl,
@@ -67,12 +73,13 @@ export async function runDemo(options: DemoOptions, say: Say): Promise<DemoRun> 
       faults,
     });
     const kills = faults.filter(({ isObserved }) => isObserved).length;
-    const isClean = judgement.both.verdict === "passed" && judgement.stockProblems.length === 0 && kills === plan.kills.length;
+    for (const problem of unclean) tell(problem);
+    if (kills !== plan.kills.length) tell(`only ${kills} of ${plan.kills.length} kills hit a running process`);
+    const isClean =
+      judgement.both.verdict === "passed" && judgement.stockProblems.length === 0 && kills === plan.kills.length && unclean.length === 0;
     return { judgement, result: resultOf(judgement, kills, seconds()), isClean };
   } finally {
-    await stage.close();
-    await databases.remove();
-    await rm(folder, { recursive: true, force: true });
+    for (const cleanUp of cleanUps.toReversed()) await cleanUp();
   }
 }
 
@@ -82,14 +89,14 @@ interface Stage {
   readonly inventoryUrl: string;
   readonly children: Readonly<Record<Target, Child>>;
   readonly recorders: { readonly order: Recorder; readonly inventory: Recorder };
-  /** Aborts with the reason when a process ends that nobody killed. */
+  /** Aborts with the reason when a process ends that nobody killed, or when we are interrupted. */
   readonly broken: AbortSignal;
-  /** SIGTERM to all; rejects if one does not end with 0. */
-  stop(): Promise<void>;
+  /** SIGTERM to all. Answers in words what did not end with 0. */
+  stop(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-async function openStage(databases: Databases, folder: string, tell: Say): Promise<Stage> {
+async function openStage(databases: Databases, folder: string, tell: Say, interrupted: AbortSignal): Promise<Stage> {
   const { orderUrl, inventoryUrl } = databases;
   await Promise.all([migrate(orderUrl, "order"), migrate(inventoryUrl, "inventory")]);
   const ports = { order: await freePort(), inventory: await freePort() };
@@ -98,22 +105,23 @@ async function openStage(databases: Databases, folder: string, tell: Say): Promi
     inventory: await startRecorder({ subscription: "answers", port: ports.order, file: join(folder, "answers.jsonl") }),
   };
 
-  const broken = new AbortController();
+  const ended = new AbortController();
+  const broken = AbortSignal.any([ended.signal, interrupted]);
   const child = (name: Target, args: readonly string[], environment: Readonly<Record<string, string>>): Child => {
     const made: Child = createChild({ name, args, environment }, (code) =>
-      broken.abort(new Error(`The ${name} ended by itself, exit code ${code}. It wrote:\n${made.output()}`)),
+      ended.abort(new Error(`The ${name} ended by itself, exit code ${code}. It wrote:\n${made.output()}`)),
     );
     return made;
   };
   const service = (name: "order" | "inventory"): Child =>
-    child(`${name} service`, [programOf(`@waybill-example/${name}`)], {
+    child(`${name} service`, [programOf(name)], {
       DATABASE_URL: databases[`${name}Url`],
       PORT: String(ports[name]),
     });
   const relay = (name: "order" | "inventory"): Child =>
     child(
       `${name} relay`,
-      [programOf("@waybill/cli"), "relay", "--transport", recorders[name].url, "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"],
+      [programOf("cli"), "relay", "--transport", recorders[name].url, "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"],
       { WAYBILL_DATABASE: databases[`${name}Url`] },
     );
   const children: Record<Target, Child> = {
@@ -136,7 +144,7 @@ async function openStage(databases: Databases, folder: string, tell: Say): Promi
   const urls = { orderUrl: `http://127.0.0.1:${ports.order}`, inventoryUrl: `http://127.0.0.1:${ports.inventory}` };
   try {
     for (const url of Object.values(urls)) {
-      await waitUntil(() => isReady(url, broken.signal), { what: `${url} is ready`, deadlineMs: 15_000, intervalMs: 25 });
+      await waitUntil(() => isReady(url, broken), { what: `${url} is ready`, deadlineMs: 15_000, intervalMs: 25 });
     }
   } catch (error) {
     tell(all.map((each) => `${each.name} wrote:\n${each.output()}`).join("\n"));
@@ -147,12 +155,10 @@ async function openStage(databases: Databases, folder: string, tell: Say): Promi
     ...urls,
     children,
     recorders,
-    broken: broken.signal,
+    broken,
     async stop() {
       const codes = await Promise.all(all.map(async (each) => [each.name, await each.stop(stopDeadlineMs)] as const));
-      const unclean = codes.filter(([, code]) => code !== 0);
-      if (unclean.length > 0)
-        throw new Error(`Did not stop cleanly: ${unclean.map(([name, code]) => `${name} (exit code ${code})`).join(", ")}`);
+      return codes.flatMap(([name, code]) => (code === 0 ? [] : [`the ${name} did not stop cleanly, exit code ${code}`]));
     },
     close,
   };
