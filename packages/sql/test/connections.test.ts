@@ -130,8 +130,12 @@ forEachPostgres((server) =>
 
     test("a statement that is allowed more than usual gets it from the server, too", async () => {
       const { database } = open({ connections: 1, statementDeadlineMs: 100 });
-      const slow = "select pg_sleep(1.3), current_setting('statement_timeout') as allowed";
-      expect(await database.query(slow, [], { deadlineMs: 10_000 })).toMatchObject([{ allowed: "11s" }]);
+      const allowed = "select current_setting('statement_timeout') as allowed";
+      expect(await database.query(allowed, [])).toEqual([{ allowed: "16s" }]);
+      expect(await database.query(allowed, [], { deadlineMs: 60_000 })).toEqual([{ allowed: "61s" }]);
+      expect(await database.query(allowed, [])).toEqual([{ allowed: "61s" }]);
+      const inUnit = await database.unitOfWork((tx) => tx.query(allowed, []), { operation: "test", deadlineMs: 99_000 });
+      expect(inUnit).toEqual({ kind: "committed", value: [{ allowed: "100s" }] });
     });
 
     test("a half-open connection is found out by the deadline, and the database works again afterwards", async () => {
@@ -332,12 +336,12 @@ forEachPostgres((server) =>
     });
 
     test("a connection straight to the server is recognised as one, and the server watches it, too", async () => {
-      const { database } = open({ statementDeadlineMs: 3_000 });
+      const { database } = open({ statementDeadlineMs: 29_000 });
       const connection = await database.connect({ purpose: "test" });
       expect(connection.isPooled).toBe(false);
       const settings =
         "select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle";
-      expect(await connection.query(settings, [])).toEqual([{ statement: "4s", idle: "4s" }]);
+      expect(await connection.query(settings, [])).toEqual([{ statement: "30s", idle: "30s" }]);
       await connection.close();
     });
   }),

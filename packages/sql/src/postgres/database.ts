@@ -14,7 +14,7 @@ import { checkDatabaseUrl } from "./database-url.ts";
 import { closedError, createPool } from "./pool.ts";
 import { openSession, type Session } from "./session.ts";
 import { runStatement, runTextStatement } from "./statements.ts";
-import { createUnits } from "./units.ts";
+import { createUnits, unitDeadlineMs } from "./units.ts";
 
 /** How the database is reached, and how long we wait for it. */
 export interface DatabaseOptions {
@@ -55,8 +55,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     ...wholeNumber("connectDeadlineMs", connectDeadlineMs, 600_000),
   ]);
 
+  // What is usual is told to the server when a session opens, so that neither a statement nor a unit pays for telling it later.
+  const usualDeadlineMs = Math.max(statementDeadlineMs, unitDeadlineMs);
   const open = (name: string, deadlineMs: number): Promise<Session> =>
-    openSession({ url, applicationName: name.slice(0, 63), usualDeadlineMs: statementDeadlineMs, clock, onEvent }, deadlineMs);
+    openSession({ url, applicationName: name.slice(0, 63), usualDeadlineMs, clock, onEvent }, deadlineMs);
   const pool = createPool({ clock, sessionsMax: connections, connectDeadlineMs, open: (deadlineMs) => open(applicationName, deadlineMs) });
   const dedicated = new Set<Session>();
   let closing: Promise<void> | null = null;

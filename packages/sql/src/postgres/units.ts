@@ -6,7 +6,7 @@ import type { UnitOptions, Units } from "../database.ts";
 import type { Session } from "./session.ts";
 import { type Attempted, attemptUnit } from "./unit-of-work.ts";
 
-const unitDeadlineMs = 15_000;
+export const unitDeadlineMs = 15_000;
 const repetitionsMax = 5;
 /** Who collided waits a little, and not as long as the other: full jitter from 10 ms doubling to 1 s. */
 const repetitionBackoff = { firstMs: 10, maxMs: 1_000 } as const;
