@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { catalogue, checkSize, type MessageDetails, message, messageOfType } from "./catalogue.ts";
+import { catalogue, checkSize, isFromCatalogue, type MessageDetails, message, messageOfType } from "./catalogue.ts";
 import { isWaybillError, type WaybillErrorCode, type WaybillErrorFacts } from "./errors.ts";
 import { limits } from "./limits.ts";
 
@@ -259,4 +259,10 @@ test("an entry is found by its type, an unknown type is an error", () => {
   expect(refusal("WAYBILL_MESSAGE_TYPE_UNKNOWN", () => messageOfType(shop, "shop.order.lost.v1")).facts).toEqual({
     type: "shop.order.lost.v1",
   });
+});
+
+test("a message is known as a catalogue's own, a copy of it is not", () => {
+  const made = shop.orderPlaced(placed);
+  expect(isFromCatalogue(made)).toBe(true);
+  expect(isFromCatalogue({ ...made })).toBe(false);
 });

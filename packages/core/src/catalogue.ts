@@ -157,6 +157,14 @@ function optionProblems(name: string, options: MessageDefinition<never>["options
   return rules.flatMap(([option, rule]) => (rule === null ? [] : [{ option: `${name}.${option}`, problem: `must be ${rule}` }]));
 }
 
+/** Messages that were checked when a catalogue made them, and are frozen since. */
+const checked = new WeakSet<Message>();
+
+/** True for a message that a catalogue made: it need not be checked again. False for a copy of one, however alike. */
+export function isFromCatalogue(message: Message): boolean {
+  return checked.has(message);
+}
+
 const jsonContentType = "application/json";
 const jsonContentTypes = /^(application\/json|[^;]+\+json) *(;|$)/i;
 
@@ -164,6 +172,10 @@ function messageType(source: string, definition: MessageDefinition<never, unknow
   const options = definition.options as MessageOptions<unknown> & { readonly payload?: StandardSchema };
   const contentType = options.contentType ?? jsonContentType;
   const isJson = jsonContentTypes.test(contentType);
+  const commonHeaders: readonly [name: string, value: string][] = [
+    [sourceHeader, source],
+    ["content-type", contentType],
+  ];
 
   const make = (payload: unknown, details: MessageDetails = {}): Message => {
     const encoded = payload === null ? null : isJson ? encodeJson(options.type, payload) : rawPayload(options.type, payload);
@@ -174,14 +186,14 @@ function messageType(source: string, definition: MessageDefinition<never, unknow
       type: options.type,
       topic: options.topic,
       key: details.key ?? (payload === null ? null : (options.key?.(payload) ?? null)),
-      headers: new Map([
-        ...withTrace(validateHeaders(details.headers ?? {}), details.trace),
-        [sourceHeader, source],
-        ["content-type", contentType],
-      ]),
+      headers:
+        details.headers === undefined && details.trace === undefined
+          ? new Map(commonHeaders)
+          : new Map([...withTrace(validateHeaders(details.headers ?? {}), details.trace), ...commonHeaders]),
       payload: encoded,
     };
     checkSize(made);
+    checked.add(made);
     return Object.freeze(made);
   };
 

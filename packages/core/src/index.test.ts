@@ -16,6 +16,7 @@ test("the public names are these", () => {
     "emit",
     "fromCloudEvent",
     "isBraked",
+    "isFromCatalogue",
     "isMessageId",
     "isUuid",
     "isWaybillError",

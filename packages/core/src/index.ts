@@ -5,7 +5,7 @@ export { backoffMs } from "./backoff.ts";
 export type { Breaker, BreakerPolicy } from "./breaker.ts";
 export { afterFailure, afterSuccess, closedBreaker, mayPass } from "./breaker.ts";
 export type { Catalogue, MessageDefinition, MessageDetails, MessageOptions, MessageType } from "./catalogue.ts";
-export { catalogue, checkSize, message, messageOfType } from "./catalogue.ts";
+export { catalogue, checkSize, isFromCatalogue, message, messageOfType } from "./catalogue.ts";
 export type { Clock, Deadlined, Timer } from "./clock.ts";
 export { systemClock, wait, withDeadline } from "./clock.ts";
 export type { CloudEventAttributes, CloudEventProblem } from "./cloud-events.ts";

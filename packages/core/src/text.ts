@@ -11,11 +11,9 @@ export function utf8Bytes(text: string): number {
   return Buffer.byteLength(text, "utf8");
 }
 
+const controlCharacter = /\p{Cc}/u;
+
 /** True if the text holds a control character (U+0000–U+001F, U+007F–U+009F), which breaks lines, headers and logs. */
 export function hasControlCharacter(text: string): boolean {
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true;
-  }
-  return false;
+  return controlCharacter.test(text);
 }
