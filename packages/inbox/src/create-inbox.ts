@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type Clock, type ConfigProblem, type Delivery, type Timer, throwConfigProblems, withDeadline } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { checkSchema, sqlMigrations } from "@waybill/sql";
@@ -146,6 +147,8 @@ interface Drain {
 /** `stop` when the signal aborts, `cut` when the drain's deadline has passed then. */
 function lifecycleUntil(signal: AbortSignal, clock: Clock, drainDeadlineMs: number): Drain {
   const cut = new AbortController();
+  // Both are ours, and every waiting message listens: as many as may wait.
+  setMaxListeners(0, signal, cut.signal);
   const timers: Timer[] = [];
   let onAbort: () => void = () => undefined;
   const overdue = new Promise<void>((resolve) => {

@@ -1,0 +1,98 @@
+/**
+ * A consumer that is killed: takes what the table `feed` holds, as a broker would hand it over – in order, again and again until it is
+ * settled, marked as redelivered from the second time on – and handles it through an inbox.
+ *
+ * Environment: DATABASE_URL · KILL_AT the event at which it kills itself, KILL_NTH the how many-th · SUICIDE an id whose handler kills the
+ * process. It tells every event, and `quiet` when nothing is left to do; then it stops.
+ */
+import { catalogue, type Delivery, type InboxEvent, message, type Source, systemClock, wait } from "@waybill/core";
+import { createInbox, reject } from "@waybill/inbox";
+import { openDatabase, type Row } from "@waybill/sql";
+import { killOnEvent, tellParent } from "@waybill/testing";
+
+const { DATABASE_URL = "", KILL_AT, KILL_NTH = "1", SUICIDE } = process.env;
+const shop = catalogue({
+  source: "/order-service",
+  placed: message<{ readonly n: number }>({ type: "placed.v1", topic: "orders" }),
+  paid: message<{ readonly n: number }>({ type: "paid.v1", topic: "orders" }),
+});
+
+const database = openDatabase({ url: DATABASE_URL, connections: 5 });
+const stop = new AbortController();
+const kill = KILL_AT === undefined ? () => undefined : killOnEvent({ name: KILL_AT as InboxEvent["name"], nth: Number(KILL_NTH) });
+const inbox = createInbox({
+  consumer: "c",
+  database,
+  concurrency: 4,
+  backoff: { firstMs: 1, maxMs: 5 },
+  onEvent(event) {
+    tellParent(event);
+    kill(event);
+  },
+});
+const effect = "insert into effect (message_id) values ($1)";
+const failedOnce = new Set<string>();
+inbox.on(shop.placed, async ({ id }, tx, { isRedriven }) => {
+  await tx.query(effect, [id]);
+  if (id === SUICIDE) process.kill(process.pid, "SIGKILL");
+  if (id.startsWith("fails") && !failedOnce.has(id)) {
+    failedOnce.add(id);
+    throw new Error("not the first time");
+  }
+  if (id.startsWith("rejected") && !isRedriven) reject("not by delivery");
+});
+inbox.on(shop.paid, async ({ id }, tx) => void (await tx.query(effect, [id])));
+inbox.ignore("ignored.v1");
+
+/** One batch at a time; a key waits behind its first unsettled message, so nothing of it is overtaken. */
+const feed: Source = {
+  async consume(handle, { signal }) {
+    let hasFailed = false;
+    while (!signal.aborted) {
+      const rows = await database.query(
+        `update feed set handed = handed + 1
+         where n in (select n from feed where not settled and not exists (
+                       select from feed as earlier where earlier.key = feed.key and earlier.n < feed.n and not earlier.settled)
+                     order by n limit 10)
+         returning n, id, type, key, payload, handed, created_at_ms`,
+        [],
+      );
+      if (rows.length === 0) return;
+      const batch = rows.map(toDelivery).sort((left, right) => Number(left.message.sequence) - Number(right.message.sequence));
+      const settlements = await handle(batch);
+      for (const [place, { message }] of batch.entries()) {
+        if (settlements[place]?.kind !== "done") continue;
+        await database.query("update feed set settled = true where n = $1", [String(message.sequence)]);
+      }
+      if (KILL_AT === "inbox.sourceFailed" && !hasFailed) {
+        hasFailed = true;
+        throw new Error("the broker is gone for a moment");
+      }
+      await wait(systemClock, 2);
+    }
+  },
+};
+
+function toDelivery(row: Row): Delivery {
+  return {
+    message: {
+      id: row["id"] as string,
+      type: row["type"] as string,
+      topic: "orders",
+      key: row["key"] as string | null,
+      headers: new Map(),
+      payload: Buffer.from(row["payload"] as string),
+      sequence: BigInt(row["n"] as number),
+      createdAtMs: Number(row["created_at_ms"]),
+    },
+    redelivered: (row["handed"] as number) > 1,
+  };
+}
+
+await inbox.run(feed, { signal: stop.signal });
+// What a redrive still has to do is done by the upkeep that `run` has just ended: once more, until nothing moves.
+while ((await inbox.redrive()) > 0) await wait(systemClock, 2);
+await inbox.removeHandled();
+tellParent({ name: "quiet" });
+await inbox.close();
+await database.close();
