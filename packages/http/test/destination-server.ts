@@ -29,6 +29,8 @@ export function newMessage(given: Partial<OutgoingMessage> = {}): OutgoingMessag
 export interface StartedDestination {
   readonly port: number;
   readonly url: string;
+  /** How many connections were ever made to it. */
+  connectionsMade(): number;
   close(): Promise<void>;
 }
 
@@ -87,7 +89,9 @@ export async function startRawDestination(
 
 async function listen(server: Server): Promise<StartedDestination> {
   const sockets = new Set<Socket>();
+  let made = 0;
   server.on("connection", (socket: Socket) => {
+    made += 1;
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
@@ -95,6 +99,7 @@ async function listen(server: Server): Promise<StartedDestination> {
   const { port } = server.address() as AddressInfo;
   return {
     port,
+    connectionsMade: () => made,
     url: `http://127.0.0.1:${port}/in/{topic}`,
     close: () =>
       new Promise((resolve) => {

@@ -173,6 +173,28 @@ describe("signatures", () => {
     expect(running.handled).toHaveLength(1);
   });
 
+  test("unsigned is refused from elsewhere, though it is allowed over loopback and a server of the application's listens everywhere", async () => {
+    const running = await startReceiver({ secrets: [], insecureUnsigned: true });
+    const request = toRequest(newMessage());
+    if ("problem" in request) throw new Error(request.problem);
+    for (const [side, address] of [
+      ["remoteAddress", "10.0.0.7"],
+      ["localAddress", "192.0.2.1"],
+    ] as const) {
+      const server = createServer(running.receiver.listener);
+      server.on("connection", (socket) => Object.defineProperty(socket, side, { value: address }));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      cleanups.push(async () => void server.close());
+      const answer = await send((server.address() as AddressInfo).port, {
+        ...request,
+        headers: { ...request.headers, ...signed().headers },
+      });
+      expect(answer.status).toBe(401);
+      expect(await send((server.address() as AddressInfo).port, request)).toMatchObject({ status: 401, text: "signatureMissing" });
+    }
+    expect(running.handled).toEqual([]);
+  });
+
   test("a forged signature is refused also where unsigned is allowed", async () => {
     const running = await startReceiver({ insecureUnsigned: true });
     expect(await send(running.port, signed({ secret: others }))).toMatchObject({ status: 401 });
