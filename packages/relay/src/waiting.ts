@@ -41,12 +41,15 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
     return parked;
   };
 
+  const reportParked = (topic: Topic, messages: number): void => {
+    if (messages > 0) session.report({ name: "relay.parked", messages, topics: [topic.name] });
+  };
+
   return {
     mayGo: (topic) => session.transportWaitsUntilMs === 0 && topic.waitsUntilMs === 0 && (topic.failures === 0 || topic.calls === 0),
     laneWaits(lane, afterMs) {
       lane.waitsUntilMs = clock.monotonicMs() + afterMs;
-      const parked = park(lane);
-      if (parked > 0) session.report({ name: "relay.parked", messages: parked, topics: [lane.topic.name] });
+      reportParked(lane.topic, park(lane));
       session.after(afterMs, () => {
         lane.waitsUntilMs = 0;
         lanes.settle(lane);
@@ -61,7 +64,7 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
       lanes.readyTopics.delete(topic);
       let parked = 0;
       for (const lane of lanes.all()) if (lane.topic === topic && !lane.isBusy) parked += park(lane);
-      if (parked > 0) session.report({ name: "relay.parked", messages: parked, topics: [topic.name] });
+      reportParked(topic, parked);
       session.after(waitMs, () => {
         topic.waitsUntilMs = 0;
         if (topic.ready.length > 0) lanes.readyTopics.add(topic);
@@ -89,7 +92,7 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
       session.transportFailures = 0;
     },
     parkIfWaiting(lane) {
-      if (lane.topic.waitsUntilMs > 0 || lane.waitsUntilMs > 0) park(lane);
+      if (lane.topic.waitsUntilMs > 0 || lane.waitsUntilMs > 0) reportParked(lane.topic, park(lane));
     },
   };
 }

@@ -92,7 +92,16 @@ export async function crashRun(): Promise<CrashRun> {
       return messageId;
     },
     async startRelay(given = {}) {
-      const options: RelayChildOptions = { url, log, leaseMs: 1_000, kill: null, isStrict: false, transportName: "", ...given };
+      const options: RelayChildOptions = {
+        url,
+        log,
+        leaseMs: 1_000,
+        kill: null,
+        isStrict: false,
+        repairedKey: null,
+        transportName: "",
+        ...given,
+      };
       const child = await startChild(program, { args: [JSON.stringify(options)] });
       children.push(child);
       return child;

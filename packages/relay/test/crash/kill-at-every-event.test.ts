@@ -180,8 +180,9 @@ describe("a relay killed with -9 loses nothing, and keeps first publications in 
       test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
         run = await crashRun();
         const provoke = await prepare(scenario);
-        const victim = await run.startRelay({ isStrict: true, kill: { name, nth, signal: "SIGKILL" } });
+        const victim = await run.startRelay({ isStrict: true, repairedKey: "earlier", kill: { name, nth, signal: "SIGKILL" } });
         const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
+        await victim.waitFor(named(name), { deadlineMs: 20_000, what: name });
         expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });
         await provoked;
 

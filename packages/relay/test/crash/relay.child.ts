@@ -24,6 +24,8 @@ export interface RelayChildOptions {
   readonly kill: { readonly name: WaybillEvent["name"]; readonly nth: number; readonly signal: "SIGKILL" | "SIGSTOP" } | null;
   /** The destination misbehaves as its topics say; otherwise it takes everything but what kills. */
   readonly isStrict: boolean;
+  /** A key whose messages are taken all the same: somebody repaired what was wrong with it. */
+  readonly repairedKey: string | null;
   readonly transportName: string;
 }
 
@@ -56,7 +58,8 @@ const outcomeOf = (message: OutgoingMessage): PublishOutcome => {
   if (isStrict) {
     if (message.topic === "flaky" && flakyFailures++ < 2) return { kind: "retry", scope: "topic", error: error("flaky") };
     if (message.topic === "stuck") return { kind: "retry", scope: "topic", error: error("stuck") };
-    if (message.topic === "reject" && says("poison")) return { kind: "rejected", error: error("poison") };
+    if (message.topic === "reject" && says("poison") && message.key !== options.repairedKey)
+      return { kind: "rejected", error: error("poison") };
     if (message.topic === "braked" && brakedRejections++ < 11) return { kind: "rejected", error: error("braked") };
     if (message.topic === "throws" && throws++ < 1) throw new Error("as the test wants it");
   }
