@@ -28,9 +28,9 @@ export interface Statements {
   queryText(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<readonly TextRow[]>;
 }
 
-/** `Tx` over a connection of our own, where arrays are allowed as values. */
+/** `Tx` over a connection of our own, where arrays are allowed as values, and statements may be prepared. */
 export interface OwnedTx extends Tx {
-  query(sql: string, values: readonly OwnedValue[]): Promise<readonly Row[]>;
+  query(sql: string, values: readonly OwnedValue[], options?: Pick<StatementOptions, "name">): Promise<readonly Row[]>;
 }
 
 export interface UnitOptions {

@@ -295,6 +295,15 @@ forEachPostgres((server) =>
       expect(events).toEqual([]);
     });
 
+    test("who waits behind a connection that dies gets another in its place", async () => {
+      const { database } = open({ connections: 1 });
+      await pidOf(database);
+      const dying = failure(database.query("select pg_sleep(60)", [], { deadlineMs: 100 }));
+      const waiting = database.query("select 1 as one", [], { deadlineMs: 3_000 });
+      expect(isWaybillError(await dying, "WAYBILL_DEADLINE")).toBe(true);
+      expect(await waiting).toEqual([{ one: 1 }]);
+    });
+
     test("the pool never opens more connections than it may, and uses them again", async () => {
       const { database } = open({ connections: 2, applicationName: "waybill bound" });
       await Promise.all(Array.from({ length: 20 }, () => database.query("select pg_sleep(0.005)", [])));

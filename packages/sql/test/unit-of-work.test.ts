@@ -240,11 +240,13 @@ forEachPostgres((server) =>
       expect(await entries()).toEqual([]);
     });
 
-    test("work that commits by itself ends unknown: part of it is kept", async () => {
+    test.each(["waited for", "not waited for"])("work that commits by itself, %s, ends unknown: part of it is kept", async (manner) => {
       const outcome = await database.unitOfWork(
         async (tx) => {
           await insert(tx, "a");
-          await tx.query("commit", []);
+          const committing = tx.query("commit", []);
+          committing.catch(() => undefined);
+          if (manner === "waited for") await committing;
         },
         { operation },
       );

@@ -34,7 +34,8 @@ export async function runTextStatement(
   return answer.rows as readonly TextRow[];
 }
 
-function nameFor(session: Session, text: string, { name }: StatementOptions): { readonly name?: string } {
+/** The name a statement is prepared under, as the driver takes it; nothing where it is not to be prepared. */
+export function nameFor(session: Session, text: string, { name }: StatementOptions): { readonly name?: string } {
   const prepared = name === undefined ? null : session.preparedName(name, text);
   return prepared === null ? {} : { name: prepared };
 }

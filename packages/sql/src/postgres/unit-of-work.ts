@@ -14,12 +14,13 @@
  * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error. A session whose ROLLBACK fails is destroyed.
  */
 import { type Clock, isWaybillError, waybillError, withDeadline } from "@waybill/core";
-import type { OwnedTx, OwnedValue } from "../database.ts";
+import type { OwnedTx, OwnedValue, StatementOptions } from "../database.ts";
 import type { Outcome } from "../outcome.ts";
 import { checkOwnedValues } from "../sql-value.ts";
 import type { Row } from "../tx.ts";
 import { asksForRepetition } from "./database-error.ts";
 import { deadlineError, type Session } from "./session.ts";
+import { nameFor } from "./statements.ts";
 
 /** The deadline of a ROLLBACK: nothing depends on it but the reuse of the session. */
 const rollbackDeadlineMs = 2_000;
@@ -61,10 +62,9 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
   const unit = openUnit(session, operation, remainingMs);
   const worked = await runWork(work, unit.tx, attempt, remainingMs());
   unit.end();
-  if (unit.isCommittedByWork()) return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
   if (worked.kind === "late") {
     session.destroy("WAYBILL_DEADLINE");
-    return rolledBack(worked.error);
+    return unit.isCommittedByWork() ? partlyKept(operation) : rolledBack(worked.error);
   }
   // What is still under way when the work has failed can only be rolled back: it is not waited for until the unit's own deadline.
   const idle = await withDeadline(clock, worked.kind === "threw" ? rollbackDeadlineMs : remainingMs() + rollbackDeadlineMs, unit.idle());
@@ -72,6 +72,7 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
     session.destroy("WAYBILL_DEADLINE");
     return rolledBack(worked.kind === "threw" ? worked.error : deadlineError(operation, attempt.deadlineMs));
   }
+  if (unit.isCommittedByWork()) return partlyKept(operation);
 
   const failure = unit.failure();
   if (failure !== null || worked.kind === "threw") {
@@ -142,11 +143,12 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
   let isCommittedByWork = false;
   let last: Promise<unknown> = Promise.resolve();
 
-  const send = async (sql: string, values: readonly OwnedValue[]): Promise<readonly Row[]> => {
+  const send = async (sql: string, values: readonly OwnedValue[], options: StatementOptions): Promise<readonly Row[]> => {
     if (failure !== null) throw poisoned(operation, failure);
     try {
       checkOwnedValues(values);
-      const answer = await session.run(operation, { text: sql, values: [...values], types: session.types }, remainingMs());
+      const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, sql, options) };
+      const answer = await session.run(operation, query, remainingMs());
       if (session.status() === "I") {
         isCommittedByWork = answer.command !== "ROLLBACK";
         throw ended(operation);
@@ -161,10 +163,10 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
   return {
     tx: {
       dialect: "postgres",
-      query(sql, values) {
+      query(sql, values, options = {}) {
         if (isOver) return Promise.reject(ended(operation));
         // One after the other, also when `work` does not wait: the driver knows no other order, and the first error must be the last word.
-        const answer = last.then(() => send(sql, values));
+        const answer = last.then(() => send(sql, values, options));
         last = answer.catch(() => undefined);
         return answer;
       },
@@ -207,6 +209,11 @@ function asksAgain(error: unknown): error is Error & { readonly facts: { readonl
 /** 08007 transaction resolution unknown, 40003 statement completion unknown: the server itself does not know. */
 function isCompletionUnknown(error: unknown): boolean {
   return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "08007" || error.facts.sqlState === "40003");
+}
+
+/** The work sent a COMMIT of its own: what came before it is kept, what came after it is not, and nobody can say more. */
+function partlyKept(operation: string): Attempted<never> {
+  return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
 }
 
 function poisoned(operation: string, cause?: Error): Error {
