@@ -1,0 +1,268 @@
+import { catalogue, message, type OutgoingMessage, type Transport } from "@waybill/core";
+import { deadLetterMigrations } from "@waybill/dead-letter";
+import { createOutbox, outboxMigrations } from "@waybill/outbox";
+import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import { forEachPostgres, memoryTransport, waitUntil } from "@waybill/testing";
+import { describe, expect, it as unit } from "vitest";
+import { createRelay, relayMigrations } from "../src/index.ts";
+import { firstPublications, isAscending, itOn, row } from "./relay-fixture.ts";
+
+forEachPostgres((server) =>
+  describe(`publishing from ${server.name}`, () => {
+    const it = itOn(server);
+
+    it("a message whose transaction committed is published, with everything that was appended", async ({ fixture }) => {
+      const shop = catalogue({
+        source: "/shop",
+        orderPlaced: message<{ id: string }>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.id }),
+      });
+      const client = await fixture.client();
+      const { append } = createOutbox();
+      await client.query("begin");
+      await append(client, shop.orderPlaced({ id: "o-1" }, { headers: { "x-tenant": "ünï" } }));
+      await client.query("commit");
+      const relay = fixture.start();
+      await relay.hasPublished(1);
+      const [published] = relay.transport.received;
+      expect(published).toMatchObject({ type: "shop.order.placed.v1", topic: "orders", key: "o-1", sequence: 1n });
+      expect(published?.headers.get("x-tenant")).toBe("ünï");
+      expect(published?.headers.get("ce-source")).toBe("/shop");
+      expect(Buffer.from(published?.payload ?? []).toString()).toBe('{"id":"o-1"}');
+      expect(Math.abs((published?.createdAtMs ?? 0) - Date.now())).toBeLessThan(60_000);
+      const [stored] = await fixture.run("select message_id from waybill_outbox");
+      expect(published?.id).toBe(stored?.message_id);
+    });
+
+    it("a message appended in a rolled-back transaction is never published", async ({ fixture }) => {
+      const relay = fixture.start();
+      const writer = await fixture.begin();
+      await writer.append(row("k"));
+      await writer.rollback();
+      await fixture.append(row("k"));
+      await relay.hasPublished(1);
+      await relay.seen("relay.holesForgotten");
+      expect(relay.sequences()).toEqual([2]);
+    });
+
+    it("messages of a key are published in append order, each once, and those of other keys beside them", async ({ fixture }) => {
+      await fixture.appendMany(3_000, "'orders', case when n % 7 = 0 then null else 'k' || n % 40 end, '{}'");
+      const relay = fixture.start({ batchMax: 90 });
+      await relay.hasPublished(3_000);
+      await relay.stop();
+      expect(relay.transport.received).toHaveLength(3_000);
+      expect(new Set(relay.sequences()).size).toBe(3_000);
+      for (const [, sequences] of firstPublications(relay.transport.received)) expect(isAscending(sequences)).toBe(true);
+      expect(await fixture.subscription()).toMatchObject({ lastId: 3_000, ranges: [], owner: null, isLeased: false });
+    });
+
+    it("payloads come out as the bytes that went in, text, binary, empty, large and none", async ({ fixture }) => {
+      const everyByte = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+      const payloads: (string | Uint8Array | null)[] = [
+        ' { "a" : 1.0, "a":12345678901234567890 }\n',
+        "Grüße, 世界 🚚 \\u0000 \u2028",
+        "",
+        new Uint8Array(0),
+        everyByte,
+        null,
+        `"${"ü".repeat(10_000)}"`,
+        "x".repeat(16_384),
+        "x".repeat(16_385),
+        "y".repeat(1_000_000),
+        Buffer.concat(Array.from({ length: 4_096 }, () => everyByte)),
+      ];
+      await fixture.append(...payloads.map((payload) => row(null, payload)), ...payloads.map((payload) => row("k", payload)));
+      const relay = fixture.start();
+      await relay.hasPublished(payloads.length * 2);
+      const bytes = (payload: string | Uint8Array | null): string | null =>
+        payload === null ? null : Buffer.from(payload).toString("base64");
+      const bySequence = new Map(relay.transport.received.map(({ sequence, payload }) => [Number(sequence), payload]));
+      for (let place = 0; place < payloads.length * 2; place += 1)
+        expect(bytes(bySequence.get(place + 1) ?? null) === bytes(payloads[place % payloads.length] ?? null), `payload ${place}`).toBe(
+          true,
+        );
+      expect(firstPublications(relay.transport.received).get("orders k")).toEqual(payloads.map((_, place) => payloads.length + place + 1));
+    });
+
+    it("a row that no transport could send becomes a dead letter with its bytes and the reason", async ({ fixture }) => {
+      const headers = '{"a":';
+      await fixture.append(
+        { ...row("k1", Uint8Array.from([0, 255])), headers },
+        { ...row("k2", "text"), type: "" },
+        { ...row("k3", "z".repeat(20_000)), headers: '{"authorization":"x"}' },
+        row("k1", "behind it"),
+        row("k4", "good"),
+      );
+      const relay = fixture.start();
+      await waitUntil(async () => (await fixture.letters()).length === 4, { what: "four dead letters are there" });
+      expect(await fixture.letters()).toEqual(["1 dead malformedHeaders", "2 dead emptyType", "3 dead malformedHeaders", "4 held -"]);
+      expect(relay.sequences()).toEqual([5]);
+      const stored = await fixture.run(
+        "select sequence, type, headers, payload, encode(payload_bytes, 'hex') as hex from waybill_dead_letter order by sequence",
+      );
+      expect(stored[0]).toMatchObject({ headers, payload: null, hex: "00ff" });
+      expect(stored[1]).toMatchObject({ type: "", payload: "text", hex: null });
+      expect(stored[2]).toMatchObject({ payload: "z".repeat(20_000) });
+      await fixture.isSaved(5);
+    });
+  }),
+);
+
+describe("publishing", () => {
+  const it = itOn();
+
+  it("tables with a schema and a prefix of their own are served beside others", async ({ fixture }) => {
+    const place = { schema: "Shop", prefix: "msg_" };
+    await migrateUp(fixture.database, namespace("postgres", place), [
+      sqlMigrations,
+      outboxMigrations,
+      deadLetterMigrations,
+      relayMigrations,
+    ]);
+    await fixture.run(`insert into "Shop".msg_outbox (type, topic, payload) values ('shop.order.placed.v1', 'orders', '{}')`);
+    const relay = fixture.start(place);
+    await relay.hasPublished(1);
+    await relay.stop();
+    expect(await fixture.run(`select last_id from "Shop".msg_subscription`)).toEqual([{ last_id: "1" }]);
+    expect(await fixture.run("select * from waybill_subscription")).toEqual([]);
+  });
+
+  it("a subscription that begins now is given nothing older, and keeps its place afterwards", async ({ fixture }) => {
+    await fixture.append(row("k"), row("k"));
+    const first = fixture.start({ from: "now" });
+    await first.seen("relay.batchApplied");
+    const [third] = await fixture.append(row("k"));
+    await first.hasPublished(1);
+    expect(first.sequences()).toEqual([third]);
+    await first.stop();
+    await fixture.append(row("k"));
+    const second = fixture.start({ from: "now" });
+    await second.hasPublished(1);
+    expect(second.sequences()).toEqual([4]);
+  });
+
+  it("each subscription has a cursor of its own and is given everything", async ({ fixture }) => {
+    await fixture.appendMany(50);
+    const [one, other] = [fixture.start({ subscription: "one" }), fixture.start({ subscription: "other" })];
+    await Promise.all([one.hasPublished(50), other.hasPublished(50)]);
+    await one.stop();
+    await fixture.appendMany(5);
+    await other.hasPublished(55);
+    expect(one.transport.received).toHaveLength(50);
+  });
+
+  it("a fence row, with neither type nor topic, is skipped", async ({ fixture }) => {
+    await fixture.run("alter table waybill_outbox drop constraint waybill_outbox_topic");
+    await fixture.append({ ...row("k"), type: "", topic: "" }, row("k"));
+    const relay = fixture.start();
+    await relay.hasPublished(1);
+    await fixture.isSaved(2);
+    expect(relay.sequences()).toEqual([2]);
+    expect(await fixture.letters()).toEqual([]);
+  });
+
+  it("calls of the transport stay within their bounds of messages and bytes, and one larger message goes alone", async ({ fixture }) => {
+    const calls: (readonly OutgoingMessage[])[] = [];
+    const counting: Transport = {
+      publish: async (batch) => {
+        calls.push(batch);
+        return batch.map(() => ({ kind: "confirmed" }) as const);
+      },
+      close: () => Promise.resolve(),
+    };
+    await fixture.appendMany(60, "'orders', 'k' || n % 3, repeat('x', case when n = 30 then 9000 else 1000 end)");
+    const relay = fixture.start({ transport: counting, batchMax: 7, batchBytesMax: 5_000 });
+    await waitUntil(() => calls.flat().length === 60, { what: "all are published" });
+    await relay.stop();
+    for (const batch of calls) {
+      expect(batch.length).toBeLessThanOrEqual(7);
+      const bytes = batch.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0);
+      expect(batch.length === 1 || bytes <= 5_000).toBe(true);
+      expect(new Set(batch.map(({ topic }) => topic)).size).toBe(1);
+    }
+  });
+
+  it("messages of one key are never in two calls at once, and a topic has as many calls as it may", async ({ fixture }) => {
+    const under = new Map<string, number>();
+    let calls = 0;
+    let callsMax = 0;
+    let broken = 0;
+    const slow: Transport = {
+      publish: async (batch) => {
+        calls += 1;
+        callsMax = Math.max(callsMax, calls);
+        const keys = new Set(batch.map(({ key }) => key ?? ""));
+        for (const key of keys) {
+          if ((under.get(key) ?? 0) > 0) broken += 1;
+          under.set(key, (under.get(key) ?? 0) + 1);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1 + (calls % 3)));
+        for (const key of keys) under.set(key, (under.get(key) ?? 0) - 1);
+        calls -= 1;
+        published += batch.length;
+        return batch.map(() => ({ kind: "confirmed" }) as const);
+      },
+      close: () => Promise.resolve(),
+    };
+    let published = 0;
+    await fixture.appendMany(600, "'orders', 'k' || n % 20, '{}'");
+    fixture.start({ transport: slow, batchMax: 5, callsPerTopicMax: 3 });
+    await waitUntil(() => published === 600, { what: "all are published" });
+    expect({ broken, callsMax }).toEqual({ broken: 0, callsMax: 3 });
+  });
+
+  it("memory is bounded by count: no more messages are read than may be loaded", async ({ fixture }) => {
+    await fixture.appendMany(3_000, "'orders', null, '{}'");
+    const transport = memoryTransport();
+    const fault = transport.inject({ kind: "delay", afterMs: 60_000, times: 1_000_000 });
+    const relay = fixture.start({ memory: transport, loadedMax: 100, publishDeadlineMs: 30_000 });
+    await fault.hasFired(100);
+    await relay.seen("relay.cursorSaved");
+    const read = relay.relay.health().unconfirmed;
+    // One read may overshoot the bound, no more than that.
+    expect(read).toBeGreaterThanOrEqual(100);
+    expect(read).toBeLessThanOrEqual(600);
+  });
+
+  it("memory is bounded by bytes, and everything is published all the same", async ({ fixture }) => {
+    await fixture.appendMany(400, "'orders', null, repeat('x', 15000)");
+    let mostBytes = 0;
+    const relay = fixture.start({
+      loadedBytesMax: 1_000_000,
+      batchMax: 10,
+      onEvent: () => {
+        mostBytes = Math.max(mostBytes, relay?.relay.health().loadedBytes ?? 0);
+      },
+    });
+    await relay.hasPublished(400);
+    expect(mostBytes).toBeLessThan(1_000_000 + 500 * 15_400);
+  });
+
+  it("a listener that throws disturbs nothing", async ({ fixture }) => {
+    await fixture.append(row("k"));
+    const relay = fixture.start({
+      onEvent: () => {
+        throw new Error("a listener's own trouble");
+      },
+    });
+    await relay.hasPublished(1);
+  });
+
+  it("a large payload of a key comes before the small ones behind it", async ({ fixture }) => {
+    await fixture.append(row("k", "a"), row("k", "b".repeat(200_000)), row("k", "c"), row("k", "d".repeat(50_000)), row("k", "e"));
+    const relay = fixture.start();
+    await relay.hasPublished(5);
+    expect(relay.sequences()).toEqual([1, 2, 3, 4, 5]);
+    await relay.stop();
+    expect(relay.transport.received).toHaveLength(5);
+  });
+});
+
+unit("a relay that was never run is starting", async () => {
+  const database = openDatabase({ url: "postgres://nobody@127.0.0.1:1/none" });
+  expect(createRelay({ database, transport: memoryTransport() }).health()).toMatchObject({
+    state: "starting",
+    epoch: null,
+    lastError: null,
+  });
+  await database.close();
+});

@@ -1,0 +1,260 @@
+/**
+ * A database with everything a relay needs in it, for one test; relays beside it, and an application that inserts by plain SQL.
+ * What was started is stopped and what was made is dropped when the test ends, however it ends.
+ */
+import type { OutgoingMessage, RelayEvent } from "@waybill/core";
+import { type DeadLetterFilter, deadLetterMigrations, discardDeadLetters, redriveDeadLetters } from "@waybill/dead-letter";
+import { outboxMigrations } from "@waybill/outbox";
+import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import {
+  type LedgerWriter,
+  type MemoryTransport,
+  memoryTransport,
+  type NewLedgerRow,
+  postgresLedgerWriter,
+  type TestServer,
+  testDatabase,
+  waitUntil,
+} from "@waybill/testing";
+import pg from "pg";
+import { test } from "vitest";
+import { createRelay, type Relay, type RelayOptions, relayMigrations } from "../src/index.ts";
+
+export type EventOf<Name extends RelayEvent["name"]> = Extract<RelayEvent, { readonly name: Name }>;
+
+export interface StartedRelay {
+  readonly relay: Relay;
+  readonly transport: MemoryTransport;
+  /** Everything it reported, in order. */
+  readonly events: readonly RelayEvent[];
+  /** Resolves or rejects as `run` does. */
+  readonly ended: Promise<void>;
+  eventsOf<Name extends RelayEvent["name"]>(name: Name): readonly EventOf<Name>[];
+  /** The first event of this name that fits, once it comes; those before `after` do not count. */
+  seen<Name extends RelayEvent["name"]>(
+    name: Name,
+    options?: { readonly when?: (event: EventOf<Name>) => boolean; readonly after?: number; readonly deadlineMs?: number },
+  ): Promise<EventOf<Name>>;
+  /** Sequences of what the transport stored, in order, repeats included. */
+  sequences(): readonly number[];
+  /** Waits until the transport has stored this many messages. */
+  hasPublished(count: number, deadlineMs?: number): Promise<void>;
+  /** Asks for a stop and waits for it. */
+  stop(): Promise<void>;
+}
+
+/** The row of `default/default`, ranges as `low-high`. */
+export interface StoredSubscription {
+  readonly lastId: number;
+  readonly ranges: readonly string[];
+  readonly epoch: number;
+  readonly owner: string | null;
+  readonly isLeased: boolean;
+  readonly state: string;
+  readonly progressed: boolean;
+  readonly soloId: number | null;
+  readonly soloDeaths: Readonly<Record<string, number>>;
+}
+
+export interface RelayFixture {
+  readonly url: string;
+  readonly database: Database;
+  /** A session of the application's. */
+  client(): Promise<pg.Client>;
+  /** One statement of the application's, committed. */
+  run(sql: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** Appends rows of topic `orders` in one committed transaction; answers their ids. */
+  append(...rows: readonly NewLedgerRow[]): Promise<readonly number[]>;
+  /** An open transaction of the application's that appends. */
+  begin(): Promise<LedgerWriter>;
+  /** Inserts `count` rows with one statement: `row` is the values of topic, key and payload as SQL over `n`, from 1. */
+  appendMany(count: number, row?: string): Promise<void>;
+  start(options?: Partial<RelayOptions> & { readonly memory?: MemoryTransport }): StartedRelay;
+  subscription(): Promise<StoredSubscription>;
+  /** Waits until the saved cursor says that everything up to `lastId` is finished, and nothing was read beyond it. */
+  isSaved(lastId: number): Promise<void>;
+  /** `sequence state reason` of every dead letter of `default/default`, by sequence; `-` for no reason. */
+  letters(): Promise<readonly string[]>;
+  redrive(filter?: DeadLetterFilter): Promise<number>;
+  discard(filter?: DeadLetterFilter): Promise<number>;
+}
+
+/** Every wait is short, so that tests are. */
+export const quick = {
+  leaseMs: 3_000,
+  publishDeadlineMs: 2_000,
+  pollMinMs: 2,
+  pollMaxMs: 20,
+  saveMs: 20,
+  messageBackoff: { firstMs: 10, maxMs: 40 },
+  topicBackoff: { firstMs: 10, maxMs: 40 },
+  outageBackoff: { firstMs: 10, maxMs: 40 },
+} as const;
+
+export const row = (key: string | null, payload: string | Uint8Array | null = "{}", topic = "orders"): NewLedgerRow => ({
+  type: "shop.order.placed.v1",
+  topic,
+  key,
+  payload,
+});
+
+/** `it` with a fixture of one's own on `server`; without one, on the first of the run. */
+export const itOn = (server?: TestServer) =>
+  test.extend<{ readonly fixture: RelayFixture }>({
+    fixture: async ({ onTestFinished }, use) => {
+      const { fixture, drop } = await openFixture(server);
+      onTestFinished(drop);
+      await use(fixture);
+    },
+  });
+
+async function openFixture(server: TestServer | undefined): Promise<{ fixture: RelayFixture; drop: () => Promise<void> }> {
+  const own = await testDatabase(server === undefined ? {} : { server: server.name });
+  const database = openDatabase({ url: own.url });
+  const space = namespace("postgres");
+  await migrateUp(database, space, [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations]);
+  const clients: pg.Client[] = [];
+  const started: StartedRelay[] = [];
+  const client = async (): Promise<pg.Client> => {
+    const made = new pg.Client({ connectionString: own.url });
+    made.on("error", () => undefined); // dropping the database ends sessions
+    await made.connect();
+    clients.push(made);
+    return made;
+  };
+  const main = await client();
+  const run = async (sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
+    (await main.query(sql, [...values])).rows as Record<string, unknown>[];
+  const begin = (): Promise<LedgerWriter> => postgresLedgerWriter({ url: own.url });
+  const reader = { origin: "relay", reader: "default/default" } as const;
+  const decision = { who: "test", why: null };
+
+  const fixture: RelayFixture = {
+    url: own.url,
+    database,
+    client,
+    run,
+    begin,
+    async append(...rows) {
+      const writer = await begin();
+      const ids = await writer.append(...rows);
+      await writer.commit();
+      return ids.map(Number);
+    },
+    async appendMany(count, values = "'orders', 'k' || n % 10, '{\"n\":' || n || '}'") {
+      await run(
+        `insert into waybill_outbox (type, topic, key, payload) select 'shop.order.placed.v1', ${values} from generate_series(1, $1::int) n`,
+        [count],
+      );
+    },
+    start(options = {}) {
+      const one = startRelay(database, options);
+      started.push(one);
+      return one;
+    },
+    async subscription() {
+      const [found] = await run(
+        `select last_id, hole_lo::text[] as low, hole_hi::text[] as high, epoch, owner, lease_until > clock_timestamp() as is_leased,
+                state, progressed, solo_id, solo_deaths
+         from waybill_subscription where stream = 'default' and subscription = 'default'`,
+      );
+      if (found === undefined) throw new Error("there is no subscription yet");
+      const high = found.high as string[];
+      return {
+        lastId: Number(found.last_id),
+        ranges: (found.low as string[]).map((low, place) => `${low}-${high[place]}`),
+        epoch: Number(found.epoch),
+        owner: found.owner as string | null,
+        isLeased: found.is_leased === true,
+        state: String(found.state),
+        progressed: found.progressed === true,
+        soloId: found.solo_id === null ? null : Number(found.solo_id),
+        soloDeaths: JSON.parse(String(found.solo_deaths)) as Record<string, number>,
+      };
+    },
+    async isSaved(wanted) {
+      const isSaved = async (): Promise<boolean> => {
+        const { lastId, ranges } = await fixture.subscription();
+        return lastId === wanted && ranges.length === 0;
+      };
+      await waitUntil(isSaved, { what: `the saved cursor is at ${wanted}, with nothing open` });
+    },
+    async letters() {
+      const sql = `select concat_ws(' ', sequence, state, coalesce(reason, '-')) as letter
+                   from waybill_dead_letter where reader = 'default/default' order by sequence`;
+      return (await run(sql)).map(({ letter }) => String(letter));
+    },
+    redrive: async (filter = {}) => (await redriveDeadLetters(database, space, { ...reader, ...filter }, decision)).rows,
+    discard: async (filter = {}) => (await discardDeadLetters(database, space, { ...reader, ...filter }, decision)).rows,
+  };
+  const drop = async (): Promise<void> => {
+    await Promise.all(started.map((one) => one.stop().catch(() => undefined)));
+    await database.close();
+    await Promise.all(clients.map((open) => open.end()));
+    await own.drop();
+  };
+  return { fixture, drop };
+}
+
+function startRelay(
+  database: Database,
+  { memory = memoryTransport(), ...options }: Parameters<RelayFixture["start"]>[0] & object,
+): StartedRelay {
+  const events: RelayEvent[] = [];
+  const aborter = new AbortController();
+  const relay = createRelay({
+    database,
+    transport: memory,
+    ...quick,
+    ...options,
+    onEvent: (event) => {
+      events.push(event as RelayEvent);
+      options.onEvent?.(event);
+    },
+  });
+  const ended = relay.run({ signal: aborter.signal });
+  ended.catch(() => undefined); // whoever waits for it sees it
+  const eventsOf = <Name extends RelayEvent["name"]>(name: Name): readonly EventOf<Name>[] =>
+    events.filter((event): event is EventOf<Name> => event.name === name);
+  return {
+    relay,
+    transport: memory,
+    events,
+    ended,
+    eventsOf,
+    seen: (name, { when = () => true, after = 0, deadlineMs = 10_000 } = {}) =>
+      waitUntil(() => events.slice(after).find((event): event is EventOf<typeof name> => event.name === name && when(event as never)), {
+        what: `${name} was reported`,
+        deadlineMs,
+        intervalMs: 3,
+      }),
+    sequences: () => memory.received.map(({ sequence }) => Number(sequence)),
+    hasPublished: async (count, deadlineMs = 10_000) => {
+      await waitUntil(() => memory.received.length >= count, {
+        what: `${count} messages were published (there are ${memory.received.length})`,
+        deadlineMs,
+        intervalMs: 3,
+      });
+    },
+    stop() {
+      aborter.abort();
+      return ended;
+    },
+  };
+}
+
+/** Of each key, the sequences in the order of their first publications. */
+export function firstPublications(received: readonly OutgoingMessage[]): ReadonlyMap<string, readonly number[]> {
+  const byKey = new Map<string, number[]>();
+  const seen = new Set<bigint>();
+  for (const { topic, key, sequence } of received) {
+    if (key === null || seen.has(sequence)) continue;
+    seen.add(sequence);
+    const lane = `${topic} ${key}`;
+    byKey.set(lane, [...(byKey.get(lane) ?? []), Number(sequence)]);
+  }
+  return byKey;
+}
+
+export const isAscending = (numbers: readonly number[]): boolean =>
+  numbers.every((number, place) => place === 0 || (numbers[place - 1] ?? 0) < number);
