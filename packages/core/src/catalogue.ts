@@ -172,10 +172,11 @@ function messageType(source: string, definition: MessageDefinition<never, unknow
   const options = definition.options as MessageOptions<unknown> & { readonly payload?: StandardSchema };
   const contentType = options.contentType ?? jsonContentType;
   const isJson = jsonContentTypes.test(contentType);
-  const commonHeaders: readonly [name: string, value: string][] = [
+  // Most messages of a type have no headers but these, and share the map: nobody changes a message.
+  const commonHeaders: ReadonlyMap<string, string> = new Map([
     [sourceHeader, source],
     ["content-type", contentType],
-  ];
+  ]);
 
   const make = (payload: unknown, details: MessageDetails = {}): Message => {
     const encoded = payload === null ? null : isJson ? encodeJson(options.type, payload) : rawPayload(options.type, payload);
@@ -188,7 +189,7 @@ function messageType(source: string, definition: MessageDefinition<never, unknow
       key: details.key ?? (payload === null ? null : (options.key?.(payload) ?? null)),
       headers:
         details.headers === undefined && details.trace === undefined
-          ? new Map(commonHeaders)
+          ? commonHeaders
           : new Map([...withTrace(validateHeaders(details.headers ?? {}), details.trace), ...commonHeaders]),
       payload: encoded,
     };

@@ -1,10 +1,10 @@
 import { type Clock, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
 import { namespace, type TransactionHandle, type Tx, toTx } from "@waybill/sql";
 import { checkMessage } from "./check-message.ts";
-import { defaultStream, type LedgerTables, ledgerTables } from "./ledger-tables.ts";
-import { appendStored, lockKeys, type Repeated, repeatedError } from "./postgres/append.ts";
+import { defaultStream, ledgerTables } from "./ledger-tables.ts";
+import { appendingTo, lockKeys, type Repeated, repeatedError } from "./postgres/append.ts";
 import { type Appended, findAppended, type Reader } from "./postgres/find-message.ts";
-import { type StoredMessage, storedMessage } from "./stored-message.ts";
+import { headersToText, type StoredMessage, storedMessage } from "./stored-message.ts";
 
 export interface AppendOptions {
   /**
@@ -83,9 +83,23 @@ export interface Outbox {
  */
 export function createOutbox(options: OutboxOptions = {}): Outbox {
   const tables = ledgerTables(namespace("postgres", options), options.stream ?? defaultStream);
+  const appendStored = appendingTo(tables);
+  const headersText = headersToText();
+  const store = (message: Message): StoredMessage =>
+    storedMessage(message, message.ownId === null ? newMessageId() : ownMessageId(message.ownId), headersText(message));
   const append = async (handle: TransactionHandle, ...rest: readonly unknown[]): Promise<readonly string[]> => {
-    const call = readCall(rest);
-    return appendTo(postgresTx(handle), tables, call.messages, call.options);
+    const tx = postgresTx(handle);
+    const { messages, options } = readCall(rest);
+    const { serialiseKey = false, onRepeatedId = "error" } = options;
+    for (const message of messages) checkMessage(message);
+    if (serialiseKey) await lockKeys(tx, keysOf(messages));
+
+    const stored = messages.map(store);
+    const { first, again } = splitRepeats(stored);
+    const repeated = [...again, ...(await appendStored(tx, first))];
+    const refused = repeated.find(({ isSameContent }) => !isSameContent) ?? (onRepeatedId === "error" ? repeated[0] : undefined);
+    if (refused !== undefined) throw repeatedError(refused);
+    return stored.map(({ messageId }) => messageId);
   };
   return {
     append,
@@ -116,25 +130,14 @@ function readCall(rest: readonly unknown[]): Call {
   return { messages: (Array.isArray(first) ? first : [first]) as readonly Message[], options: (second ?? {}) as AppendOptions };
 }
 
-async function appendTo(tx: Tx, tables: LedgerTables, messages: readonly Message[], options: AppendOptions): Promise<readonly string[]> {
-  const { serialiseKey = false, onRepeatedId = "error" } = options;
-  for (const message of messages) checkMessage(message);
-  if (serialiseKey)
-    await lockKeys(
-      tx,
-      messages.flatMap(({ topic, key }) => (key === null ? [] : [`${topic} ${key}`])),
-    );
-
-  const stored = messages.map((message) => storedMessage(message, message.ownId === null ? newMessageId() : ownMessageId(message.ownId)));
-  const { first, again } = splitRepeats(stored);
-  const repeated = [...again, ...(await appendStored(tx, tables, first))];
-  const refused = repeated.find(({ isSameContent }) => !isSameContent) ?? (onRepeatedId === "error" ? repeated[0] : undefined);
-  if (refused !== undefined) throw repeatedError(refused);
-  return stored.map(({ messageId }) => messageId);
+/** What `serialiseKey` locks: topic and key, told apart by a space, which no topic holds. */
+function keysOf(messages: readonly Message[]): readonly string[] {
+  return messages.flatMap(({ topic, key }) => (key === null ? [] : [`${topic} ${key}`]));
 }
 
 /** Messages whose id occurs in the same call before: PostgreSQL would take them for repeats, too, but could not name them. */
 function splitRepeats(stored: readonly StoredMessage[]): { readonly first: readonly StoredMessage[]; readonly again: readonly Repeated[] } {
+  if (stored.length === 1) return { first: stored, again: [] };
   const seen = new Map<string, StoredMessage>();
   const again: Repeated[] = [];
   for (const message of stored) {

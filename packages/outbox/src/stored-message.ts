@@ -1,4 +1,4 @@
-import type { Message } from "@waybill/core";
+import { isFromCatalogue, type Message } from "@waybill/core";
 import { fingerprint } from "./fingerprint.ts";
 
 /** A message as the columns of a row. */
@@ -14,8 +14,22 @@ export interface StoredMessage {
   readonly fingerprint: string | null;
 }
 
+/** Headers as JSON text. Messages of a catalogue share a map where they have no headers of their own: its text is made once. */
+export function headersToText(): (message: Message) => string | null {
+  const texts = new WeakMap<ReadonlyMap<string, string>, string>();
+  return (message) => {
+    const { headers } = message;
+    const known = isFromCatalogue(message) ? texts.get(headers) : undefined;
+    if (known !== undefined) return known;
+    if (headers.size === 0) return null;
+    const text = JSON.stringify(Object.fromEntries(headers));
+    if (isFromCatalogue(message)) texts.set(headers, text);
+    return text;
+  };
+}
+
 /** The columns of a message that was checked. Text stays text, except that PostgreSQL's text refuses U+0000. */
-export function storedMessage(message: Message, messageId: string): StoredMessage {
+export function storedMessage(message: Message, messageId: string, headers: string | null): StoredMessage {
   const { payload } = message;
   const isText = typeof payload === "string" && !payload.includes("\0");
   return {
@@ -23,7 +37,7 @@ export function storedMessage(message: Message, messageId: string): StoredMessag
     type: message.type,
     topic: message.topic,
     key: message.key,
-    headers: message.headers.size === 0 ? null : JSON.stringify(Object.fromEntries(message.headers)),
+    headers,
     payload: isText ? payload : null,
     payloadBytes: isText || payload === null ? null : typeof payload === "string" ? Buffer.from(payload, "utf8") : payload,
     fingerprint: message.ownId === null ? null : fingerprint(message),

@@ -26,13 +26,24 @@ export async function lockKeys(tx: Tx, keys: readonly string[]): Promise<void> {
 }
 
 /** Appends in the order given. Messages whose own id was appended before are left out and answered. */
-export async function appendStored(tx: Tx, tables: LedgerTables, messages: readonly StoredMessage[]): Promise<readonly Repeated[]> {
-  const repeated: Repeated[] = [];
-  for (const part of parts(messages)) {
-    if (part.some((message) => message.fingerprint !== null)) repeated.push(...(await appendClaimed(tx, tables, part)));
-    else await tx.query(append(tables.outbox, part.length), part.flatMap(columns));
-  }
-  return repeated;
+export type AppendStored = (tx: Tx, messages: readonly StoredMessage[]) => Promise<readonly Repeated[]>;
+
+/** Appends to these tables. The statement for one message, which is nearly always the one, is made once. */
+export function appendingTo(tables: LedgerTables): AppendStored {
+  const appendOne = append(tables.outbox, 1);
+  return async (tx, messages) => {
+    const [first] = messages;
+    if (messages.length === 1 && first !== undefined && first.fingerprint === null) {
+      await tx.query(appendOne, columns(first));
+      return [];
+    }
+    const repeated: Repeated[] = [];
+    for (const part of parts(messages)) {
+      if (part.some((message) => message.fingerprint !== null)) repeated.push(...(await appendClaimed(tx, tables, part)));
+      else await tx.query(append(tables.outbox, part.length), part.flatMap(columns));
+    }
+    return repeated;
+  };
 }
 
 async function appendClaimed(tx: Tx, { outbox, ids }: LedgerTables, messages: readonly StoredMessage[]): Promise<readonly Repeated[]> {

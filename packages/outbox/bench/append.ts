@@ -1,0 +1,144 @@
+/**
+ * What `append` costs: the same business transaction with an insert into the outbox written by hand, and with `append`.
+ *
+ * Both write an order and one message of it, encode the payload and make an id. The two take turns on one connection, in short
+ * stretches, so that whatever else the machine does meets both; a round's ratio is the median stretch by hand over that with append.
+ * Commits wait for the disk as the server is set up to. Options: --json, --smoke.
+ */
+import { randomUUID } from "node:crypto";
+import { catalogue, message } from "@waybill/core";
+import { append, outboxMigrations } from "@waybill/outbox";
+import { migrateUp, namespace, openDatabase } from "@waybill/sql";
+import { providePostgres, testDatabase } from "@waybill/testing";
+import knexFactory from "knex";
+import pg from "pg";
+
+interface Order {
+  readonly orderId: string;
+  readonly customer: string;
+  readonly totalCents: number;
+  readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
+}
+
+interface Result {
+  readonly name: string;
+  readonly ratio: number;
+  readonly min: number;
+  readonly max: number;
+  readonly target: number;
+  readonly met: boolean;
+}
+
+/** One business transaction. */
+type Transact = (order: Order) => Promise<unknown>;
+
+const isSmoke = process.argv.includes("--smoke");
+const isJson = process.argv.includes("--json");
+const rounds = 3;
+const stretches = isSmoke ? 2 : 200;
+const transactionsPerStretch = isSmoke ? 5 : 15;
+const target = 0.95;
+
+const shop = catalogue({
+  source: "/order-service",
+  orderPlaced: message<Order>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.orderId }),
+});
+const headers = JSON.stringify({ "ce-source": "/order-service", "content-type": "application/json" });
+const insertOrder = "insert into orders (id, total_cents) values ($1, $2)";
+const insertMessage = "insert into waybill_outbox (message_id, type, topic, key, headers, payload) values ($1, $2, $3, $4, $5, $6)";
+const toKnex = (sql: string): string => sql.replace(/\$\d/g, "?");
+const columns = (order: Order): string[] => [randomUUID(), "shop.order.placed.v1", "orders", order.orderId, headers, JSON.stringify(order)];
+
+function makeOrder(): Order {
+  const lines = Array.from({ length: 5 }, (_, index) => ({ sku: `sku-${index}-${"x".repeat(40)}`, quantity: index + 1 }));
+  return { orderId: randomUUID(), customer: "c".repeat(40), totalCents: 12_345, lines };
+}
+
+async function measure(name: string, byHand: Transact, withAppend: Transact): Promise<Result> {
+  await stretch(byHand);
+  await stretch(withAppend);
+  const ratios: number[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const [byHandMs, withAppendMs]: [number[], number[]] = [[], []];
+    for (let index = 0; index < stretches; index += 1) {
+      // Who begins changes from stretch to stretch.
+      if (index % 2 === 0) byHandMs.push(await stretch(byHand));
+      withAppendMs.push(await stretch(withAppend));
+      if (index % 2 === 1) byHandMs.push(await stretch(byHand));
+    }
+    ratios.push(median(byHandMs) / median(withAppendMs));
+    const each = (ms: readonly number[]): string => ((1_000 * median(ms)) / transactionsPerStretch).toFixed(0);
+    console.error(`${name}, round ${round}: by hand ${each(byHandMs)} µs, with append ${each(withAppendMs)} µs per transaction`);
+  }
+  const [min, ratio, max] = ratios.toSorted((a, b) => a - b).map((value) => Math.round(value * 1_000) / 1_000) as [number, number, number];
+  return { name, ratio, min, max, target, met: ratio >= target };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+}
+
+async function stretch(transact: Transact): Promise<number> {
+  const orders = Array.from({ length: transactionsPerStretch }, makeOrder);
+  const startedAt = performance.now();
+  for (const order of orders) await transact(order);
+  return performance.now() - startedAt;
+}
+
+async function measureAll(url: string): Promise<readonly Result[]> {
+  const client = new pg.Client({ connectionString: url });
+  const knex = knexFactory({ client: "pg", connection: url, pool: { min: 1, max: 1 } });
+  try {
+    await client.connect();
+    await client.query("create table orders (id text primary key, total_cents int not null)");
+    const inClient = async (order: Order, work: () => Promise<unknown>): Promise<void> => {
+      await client.query("begin");
+      await client.query(insertOrder, [order.orderId, order.totalCents]);
+      await work();
+      await client.query("commit");
+    };
+    return [
+      await measure(
+        "append/postgres-pg",
+        (order) => inClient(order, () => client.query(insertMessage, columns(order))),
+        (order) => inClient(order, () => append(client, shop.orderPlaced(order))),
+      ),
+      await measure(
+        "append/postgres-knex",
+        (order) =>
+          knex.transaction(async (trx) => {
+            await trx.raw(toKnex(insertOrder), [order.orderId, order.totalCents]);
+            await trx.raw(toKnex(insertMessage), columns(order));
+          }),
+        (order) =>
+          knex.transaction(async (trx) => {
+            await trx.raw(toKnex(insertOrder), [order.orderId, order.totalCents]);
+            await append(trx, shop.orderPlaced(order));
+          }),
+      ),
+    ];
+  } finally {
+    await knex.destroy();
+    await client.end();
+  }
+}
+
+const server = await providePostgres();
+if (server.kind === "skipped") throw new Error(`No PostgreSQL to measure on: ${server.reason}`);
+try {
+  console.error(`PostgreSQL ${server.version}, ${server.from}`);
+  const own = await testDatabase({ url: server.url });
+  try {
+    const database = openDatabase({ url: own.url });
+    await migrateUp(database, namespace("postgres"), [outboxMigrations]);
+    await database.close();
+    const results = await measureAll(own.url);
+    if (isJson) console.log(JSON.stringify({ bench: "append", results }));
+    else console.table(results);
+    if (!isSmoke && results.some(({ met }) => !met)) process.exitCode = 1;
+  } finally {
+    await own.drop();
+  }
+} finally {
+  await server.stop();
+}
