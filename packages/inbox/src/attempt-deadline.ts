@@ -1,7 +1,9 @@
 import { type Clock, type Timer, waybillError } from "@waybill/core";
+import type { Cut } from "./lifecycle.ts";
 
 /** The deadline of one attempt: the handler's signal, and the end of waiting for it. */
 export interface AttemptDeadline {
+  /** Made when it is first asked for: most handlers never look, and a signal costs more than the rest of the bookkeeping. */
   readonly signal: AbortSignal;
   isPassed(): boolean;
   isCut(): boolean;
@@ -12,55 +14,44 @@ export interface AttemptDeadline {
 }
 
 /** `cut` ends the attempt before its time. */
-export function attemptDeadline(clock: Clock, deadlineMs: number, cut: AbortSignal): AttemptDeadline {
-  const controller = new AbortController();
+export function attemptDeadline(clock: Clock, deadlineMs: number, cut: Cut): AttemptDeadline {
+  let controller: AbortController | null = null;
   let timer: Timer | null = null;
   let isPassed = false;
-  let isCut = cut.aborted;
+  let over: Error | null = null;
+  let giveUp: (error: Error) => void = () => undefined;
 
-  const onCut = (): void => {
-    isCut = true;
-    controller.abort(
-      waybillError("WAYBILL_DEADLINE", "The inbox was stopped before the handler had ended.", { operation: "handler", deadlineMs }),
-    );
+  const end = (message: string): void => {
+    over ??= waybillError("WAYBILL_DEADLINE", message, { operation: "handler", deadlineMs });
+    controller?.abort(over);
+    giveUp(over);
   };
   const onTime = (): void => {
     isPassed = true;
-    const message = `The handler took longer than ${deadlineMs} ms. Make it faster, or raise handlerDeadlineMs.`;
-    controller.abort(waybillError("WAYBILL_DEADLINE", message, { operation: "handler", deadlineMs }));
+    end(`The handler took longer than ${deadlineMs} ms. Make it faster, or raise handlerDeadlineMs.`);
   };
-  if (isCut) onCut();
-  else cut.addEventListener("abort", onCut, { once: true });
+  const forgetCut = cut.onCut(() => end("The inbox was stopped before the handler had ended."));
 
   return {
-    signal: controller.signal,
+    get signal() {
+      controller ??= new AbortController();
+      if (over !== null) controller.abort(over);
+      return controller.signal;
+    },
     isPassed: () => isPassed,
-    isCut: () => isCut,
+    isCut: () => over !== null && !isPassed,
     during(run) {
+      if (over !== null) return Promise.reject(over);
+      timer ??= clock.setTimer(deadlineMs, onTime);
       return new Promise((resolve, reject) => {
-        const onAbort = (): void => reject(controller.signal.reason as Error);
-        if (controller.signal.aborted) return onAbort();
-        controller.signal.addEventListener("abort", onAbort, { once: true });
-        timer ??= clock.setTimer(deadlineMs, onTime);
-        const leave = (): void => controller.signal.removeEventListener("abort", onAbort);
+        giveUp = reject;
         // A handler that ends after its deadline, well or badly, has nobody left to tell: its transaction is gone.
-        Promise.resolve()
-          .then(run)
-          .then(
-            () => {
-              leave();
-              resolve();
-            },
-            (error: unknown) => {
-              leave();
-              reject(error);
-            },
-          );
+        Promise.resolve().then(run).then(resolve, reject);
       });
     },
     end() {
       timer?.cancel();
-      cut.removeEventListener("abort", onCut);
+      forgetCut();
     },
   };
 }

@@ -1,18 +1,15 @@
-import { setMaxListeners } from "node:events";
 import { type Clock, type ConfigProblem, type Delivery, type Timer, throwConfigProblems, withDeadline } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { checkSchema, sqlMigrations } from "@waybill/sql";
-import { createEngine, type Engine, type Lifecycle, type Registration } from "./engine.ts";
+import { createEngine, type Engine, type Registration } from "./engine.ts";
 import type { Handler, Inbox, Processed } from "./inbox.ts";
 import { type InboxOptions, inboxSettings } from "./inbox-options.ts";
+import { drainMarginMs, type Lifecycle, startDrain } from "./lifecycle.ts";
 import { inboxMigrations } from "./migrations.ts";
 import { createDeliveries } from "./process-delivery.ts";
 import { createRedrive } from "./redrive.ts";
 import { runSource } from "./run-source.ts";
 import { keepUp, removeOldRows } from "./upkeep.ts";
-
-/** How much longer than the drain a source may take to end before `run` stops waiting for it. */
-const sourceMarginMs = 1_000;
 
 /**
  * Makes the inbox of a consumer: each message's effects in `database` are committed exactly once per consumer and message id, within
@@ -29,7 +26,7 @@ export function createInbox(options: InboxOptions): Inbox {
   const deliveries = createDeliveries(engine);
   const redrive = createRedrive(engine);
   const closing = new AbortController();
-  const whole = lifecycleUntil(closing.signal, clock, drainDeadlineMs);
+  const whole = startDrain(closing.signal, clock, drainDeadlineMs);
   const underWay = new Set<Promise<unknown>>();
   let ready: Promise<void> | null = null;
   let closed: Promise<void> | null = null;
@@ -107,7 +104,7 @@ export function createInbox(options: InboxOptions): Inbox {
     close() {
       closed ??= (async () => {
         closing.abort();
-        await withDeadline(clock, drainDeadlineMs + 2 * sourceMarginMs, Promise.allSettled(underWay));
+        await withDeadline(clock, drainDeadlineMs + 2 * drainMarginMs, Promise.allSettled(underWay));
         whole.end();
       })();
       return closed;
@@ -118,7 +115,7 @@ export function createInbox(options: InboxOptions): Inbox {
   async function runUntil(signal: AbortSignal, work: ((life: Lifecycle) => Promise<void>) | null): Promise<void> {
     const workEnded = new AbortController();
     const over = AbortSignal.any([signal, workEnded.signal]);
-    const drain = lifecycleUntil(over, clock, drainDeadlineMs);
+    const drain = startDrain(over, clock, drainDeadlineMs);
     const onOver = (): void => engine.report({ name: "inbox.draining" });
     over.addEventListener("abort", onOver, { once: true });
     engine.report({ name: "inbox.started" });
@@ -135,40 +132,6 @@ export function createInbox(options: InboxOptions): Inbox {
       engine.report({ name: "inbox.stopped" });
     }
   }
-}
-
-interface Drain {
-  readonly life: Lifecycle;
-  /** Resolves when even the cut was some time ago. */
-  readonly overdue: Promise<void>;
-  end(): void;
-}
-
-/** `stop` when the signal aborts, `cut` when the drain's deadline has passed then. */
-function lifecycleUntil(signal: AbortSignal, clock: Clock, drainDeadlineMs: number): Drain {
-  const cut = new AbortController();
-  // Both are ours, and every waiting message listens: as many as may wait.
-  setMaxListeners(0, signal, cut.signal);
-  const timers: Timer[] = [];
-  let onAbort: () => void = () => undefined;
-  const overdue = new Promise<void>((resolve) => {
-    onAbort = () => {
-      timers.push(
-        clock.setTimer(drainDeadlineMs, () => cut.abort()),
-        clock.setTimer(drainDeadlineMs + sourceMarginMs, resolve),
-      );
-    };
-  });
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  return {
-    life: { stop: signal, cut: cut.signal },
-    overdue,
-    end() {
-      signal.removeEventListener("abort", onAbort);
-      for (const timer of timers) timer.cancel();
-    },
-  };
 }
 
 async function checkSchemas({ settings: { database }, space }: Engine): Promise<void> {

@@ -14,12 +14,6 @@ export interface Registration {
   readonly handler: Handler<unknown>;
 }
 
-/** When to stop: `stop` starts nothing more, `cut` ends what runs. */
-export interface Lifecycle {
-  readonly stop: AbortSignal;
-  readonly cut: AbortSignal;
-}
-
 type InboxStep = InboxEvent extends infer Event ? (Event extends InboxEvent ? Omit<Event, "consumer"> : never) : never;
 
 /** What the parts of an inbox share. */
@@ -86,6 +80,6 @@ export function createEngine(
     slots: createSlots(concurrency),
     lanes: createLanes(),
     memory: { failed: boundedSet(10_000), owed: boundedSet(10_000), disturbances: 0 },
-    report: (step) => emit(onEvent, { consumer, ...step } as InboxEvent),
+    report: onEvent === undefined ? () => undefined : (step) => emit(onEvent, { consumer, ...step } as InboxEvent),
   };
 }

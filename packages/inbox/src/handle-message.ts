@@ -18,9 +18,10 @@ import type { OwnedTx } from "@waybill/sql";
 import type { Arrival } from "./arrival.ts";
 import { type AttemptDeadline, attemptDeadline } from "./attempt-deadline.ts";
 import { codeOf, decideAfterAttempt, judgeFailure, type Phase, reasons, unfinished } from "./decision.ts";
-import type { Engine, Lifecycle } from "./engine.ts";
-import type { HandledMessage, Processed } from "./inbox.ts";
+import type { Engine } from "./engine.ts";
+import type { HandledMessage, HandlerContext, Processed } from "./inbox.ts";
 import type { Attempts } from "./inbox-store.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { Way } from "./way.ts";
 
 /** `gone`: another process is at the dead letter, or was. */
@@ -165,7 +166,13 @@ async function runHandler(
   at.phase = "handling";
   engine.report({ name: "inbox.handling", messageId: id, type: message.type });
   const startedMs = clock.monotonicMs();
-  const context = { signal: deadline.signal, attempt: counted?.started ?? 1, isRedriven: way.isRedriven };
+  const context: HandlerContext = {
+    get signal() {
+      return deadline.signal;
+    },
+    attempt: counted?.started ?? 1,
+    isRedriven: way.isRedriven,
+  };
   await deadline.during(() => registration.handler(handled, tx, context));
   at.phase = "handled";
   engine.report({ name: "inbox.handled", messageId: id, durationMs: clock.monotonicMs() - startedMs });

@@ -22,7 +22,7 @@ inbox.on(shop.orderPlaced, async (placed, tx, { signal, attempt }) => {
 });
 inbox.on(shop.orderPlaced, () => undefined);
 // @ts-expect-error: the handler wants another payload
-inbox.on(shop.orderPlaced, (_: { readonly payload: { readonly other: boolean } }) => undefined);
+inbox.on(shop.orderPlaced, ({ payload }: { readonly payload: { readonly other: boolean } }) => void payload.other);
 // @ts-expect-error: a type's name alone cannot read its payload
 inbox.on("shop.order.placed.v1", () => undefined);
 inbox.ignore("shop.order.placed.v1");

@@ -2,10 +2,11 @@ import type { Delivery } from "@waybill/core";
 import { arrivalOf } from "./arrival.ts";
 import { isRepeatPossible } from "./decision.ts";
 import { deliveredWay } from "./delivered-way.ts";
-import type { Engine, Lifecycle } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import { handleMessage } from "./handle-message.ts";
 import type { Processed } from "./inbox.ts";
 import { laneName } from "./lanes.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 
 /** Messages that may wait here for a place or their key. Sources bound themselves; this is for loops that do not. */
 const waitingMax = 1_000;

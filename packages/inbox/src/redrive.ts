@@ -14,8 +14,9 @@ import type { DeadLetter, ReleasedLane } from "@waybill/dead-letter";
 import { committedValue, writeAudit } from "@waybill/sql";
 import { arrivalOfLetter } from "./arrival.ts";
 import { reasons } from "./decision.ts";
-import type { Engine, Lifecycle } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import { handleMessage } from "./handle-message.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { redrivenWay } from "./redriven-way.ts";
 
 /** Lanes looked for beside those that back off, and those that are remembered as backing off. */

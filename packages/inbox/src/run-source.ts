@@ -6,7 +6,8 @@
  */
 import { backoffMs, type Source, wait } from "@waybill/core";
 import { codeOf } from "./decision.ts";
-import type { Engine, Lifecycle } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { Deliveries } from "./process-delivery.ts";
 
 const backoff = { firstMs: 1_000, maxMs: 30_000 } as const;

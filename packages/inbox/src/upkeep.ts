@@ -7,7 +7,8 @@
  */
 import { backoffMs, wait } from "@waybill/core";
 import { codeOf } from "./decision.ts";
-import type { Engine, Lifecycle } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import type { Redrive } from "./redrive.ts";
 
 const lookEveryMs = 1_000;

@@ -40,7 +40,7 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
     async claim(tx, claim) {
       const { messageId, fingerprint, lane } = claim;
       const values = [consumer, messageId, fingerprint, lane?.topic ?? null, lane?.key ?? null, claim.waitsBehindDead];
-      const [row] = await tx.query(sql.claim, [...values, claim.createdAtMs, claim.retentionMs]);
+      const [row] = await tx.query(sql.claim, [...values, claim.createdAtMs, claim.retentionMs], { name: "inbox-claim" });
       const claimed = toClaimed(row ?? {}, fingerprint);
       if (claimed !== null) return claimed;
       // Another unit committed the same row while our insert waited for it: this statement's snapshot is newer and shows it.
@@ -60,12 +60,12 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
     },
 
     async readAttempts(statements, messageId) {
-      const [row] = await statements.query(sql.readAttempts, [consumer, messageId]);
+      const [row] = await statements.query(sql.readAttempts, [consumer, messageId], { name: "inbox-read-attempts" });
       return row === undefined ? null : toAttempts(row);
     },
 
     async startAttempt(statements, messageId) {
-      const [row] = await statements.query(sql.startAttempt, [consumer, messageId]);
+      const [row] = await statements.query(sql.startAttempt, [consumer, messageId], { name: "inbox-start-attempt" });
       return row === undefined ? null : toAttempts(row);
     },
 
@@ -79,7 +79,7 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
     },
 
     async clearAttempts(tx, messageId) {
-      await tx.query(sql.clearAttempts, [consumer, messageId]);
+      await tx.query(sql.clearAttempts, [consumer, messageId], { name: "inbox-clear-attempts" });
     },
 
     async removeHandled(statements, olderThanMs, rowsMax) {
@@ -95,8 +95,7 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
 /** null: our insert met a row that the snapshot does not show. */
 function toClaimed(row: Row, fingerprint: string): Claimed | null {
   if (typeof row.known_print === "string") return { kind: "handled", isSameContent: row.known_print === fingerprint };
-  if (row.filed_same === true) return { kind: "onFile", isSameContent: true };
-  if (row.filed_other === true) return { kind: "onFile", isSameContent: false };
+  if (typeof row.is_filed_same === "boolean") return { kind: "onFile", isSameContent: row.is_filed_same };
   if (row.must_wait === true) return { kind: "mustWait" };
   if (row.too_old === true) return { kind: "tooOld" };
   return row.is_new === true ? { kind: "claimed" } : null;

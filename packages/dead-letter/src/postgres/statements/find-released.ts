@@ -4,7 +4,7 @@ import type { Identifier } from "@waybill/sql";
  * Lanes of reader $2 of origin $1 whose first open row is not dead, at most $3: something was released or discarded there.
  *
  * Goes from lane to lane through the index of open rows, one probe each, instead of reading what is held in them. Messages without
- * key have an index of their own and come after, by sequence. No row: nothing to do.
+ * key are found in the index of released rows and come after, by sequence. No row: nothing to do.
  */
 export const findReleased = (letters: Identifier): string => `
   with recursive lane as (
@@ -37,7 +37,7 @@ export const findReleased = (letters: Identifier): string => `
   (select topic, key, sequence::text
    from ${letters}
    where origin = $1 and reader = $2
-     and key is null
+     and left(key, 255) is null
      and state = 'released'
    order by sequence, position
    limit $3)

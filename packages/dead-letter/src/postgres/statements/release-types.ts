@@ -4,7 +4,7 @@ import type { Identifier } from "@waybill/sql";
  * dead → released for rows of reader $2 of origin $1 that were given up for reason $3 and whose type is one of $4, the first $5 by
  * sequence: what gave them up has been put right.
  *
- * A row that somebody else is at, or was since the statement began, is left to the next time. No row: none is left. Served by the index of open rows.
+ * A row that somebody else is at, or was since the statement began, is left to the next time. No row: none is left. Served by the index of dead rows.
  */
 export const releaseTypes = (letters: Identifier): string => `
   update ${letters}
