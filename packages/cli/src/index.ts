@@ -1,1 +1,2 @@
-export {};
+// For modules that --transport names
+export type { TransportModule, TransportModuleContext } from "./load-transport.ts";

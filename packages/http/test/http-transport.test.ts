@@ -311,7 +311,7 @@ describe("connections", () => {
       startRawDestination((socket, { onSocket }) => {
         if (onSocket === 1) return void socket.write(ok);
         // Nobody listens any more when the reset arrives.
-        void raw.close();
+        raw.close().catch(() => undefined);
         socket.resetAndDestroy();
       }),
     );

@@ -1,0 +1,151 @@
+/** What a relay process measures: events counted, durations in histograms, and its health as gauges. Labels are the subscription's name and nothing else. */
+import type { WaybillEvent } from "@waybill/core";
+import type { RelayHealth } from "@waybill/relay";
+import { exposition, type Family, histogram } from "./exposition.ts";
+
+export interface MetricsOptions {
+  readonly stream: string;
+  readonly subscription: string;
+}
+
+/** Asked when somebody scrapes. */
+export interface Gauges {
+  readonly health: RelayHealth;
+  readonly isReady: boolean;
+  /** Highest id of the ledger; null: the database did not say in time. */
+  readonly highestId: bigint | null;
+}
+
+export interface Metrics {
+  record(event: WaybillEvent): void;
+  render(gauges: Gauges): string;
+}
+
+/** Seconds. 1 and 5 are among them: the usual promises. */
+const delayEdges = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600];
+const durationEdges = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+const counters = {
+  read: ["waybill_relay_read_total", "Messages read from the ledger."],
+  published: ["waybill_relay_published_total", "Messages confirmed by the transport."],
+  repeated: ["waybill_relay_unknown_total", "Publications that ended unknown and are repeated under the same id."],
+  retried: ["waybill_relay_retried_total", "Publications that were surely not stored and are tried again."],
+  rejected: ["waybill_relay_rejected_total", "Publications that were refused for good."],
+  dead: ["waybill_relay_dead_letters_total", "Messages that became dead letters."],
+  held: ["waybill_relay_held_total", "Messages put aside behind a dead letter of their key."],
+  redriven: ["waybill_relay_released_total", "Dead or held messages that were published after all."],
+  leases: ["waybill_relay_leases_acquired_total", "Leases taken."],
+  leasesLost: ["waybill_relay_leases_lost_total", "Leases lost while they were used."],
+  restarts: ["waybill_relay_restarts_total", "Times everything was read again from the saved cursor after a failure."],
+  broken: ["waybill_relay_transport_broken_total", "Times the transport broke its contract."],
+  differing: ["waybill_relay_config_differs_total", "Times another configuration held the lease."],
+  holesProved: ["waybill_relay_holes_proved_total", "Ranges of ids proved to belong to no message."],
+  connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
+  units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
+  breakers: ["waybill_http_breakers_opened_total", "Times a topic's destination was found dead."],
+} as const satisfies Readonly<Record<string, readonly [name: string, help: string]>>;
+
+type Counter = keyof typeof counters;
+
+export function createMetrics({ stream, subscription }: MetricsOptions): Metrics {
+  const labels = { stream, subscription };
+  const counts = new Map<Counter, number>(Object.keys(counters).map((counter) => [counter as Counter, 0]));
+  const delays = histogram(delayEdges);
+  const publishes = histogram(durationEdges);
+  const reads = histogram(durationEdges);
+  const add = (counter: Counter, by = 1): void => void counts.set(counter, (counts.get(counter) ?? 0) + by);
+
+  const record = (event: WaybillEvent): void => {
+    switch (event.name) {
+      case "relay.batchRead":
+        add("read", event.rows);
+        return reads.observe(event.durationMs / 1_000);
+      case "relay.published":
+        add("published", event.confirmed);
+        add("rejected", event.rejected);
+        add("retried", event.retry);
+        add("repeated", event.unknown);
+        publishes.observe(event.durationMs / 1_000);
+        for (const delayMs of event.delaysMs) delays.observe(Math.max(0, delayMs) / 1_000);
+        return;
+      case "relay.deadLettered":
+        return add("dead");
+      case "relay.held":
+        return add("held");
+      case "relay.releasedFinished":
+        return add("redriven");
+      case "relay.leaseAcquired":
+        return add("leases");
+      case "relay.leaseLost":
+        return add("leasesLost");
+      case "relay.restarting":
+        return add("restarts");
+      case "relay.transportBroken":
+        return add("broken");
+      case "relay.configDiffers":
+        return add("differing");
+      case "relay.holesProved":
+        return add("holesProved", event.ranges);
+      case "sql.connectionLost":
+        return add("connections");
+      case "sql.unitRepeated":
+        return add("units");
+      case "http.breakerOpened":
+        return add("breakers");
+      default:
+    }
+  };
+
+  const families = ({ health, isReady, highestId }: Gauges): readonly Family[] => {
+    const gauge = (name: string, help: string, value: number | bigint | boolean | null): Family => ({
+      name,
+      kind: "gauge",
+      help,
+      samples: value === null ? [] : [{ labels, value: typeof value === "boolean" ? Number(value) : value }],
+    });
+    // Ids that nobody used are among them; counting rows would cost as much as reading them.
+    const behind = highestId === null || health.lowWaterMark === null ? null : highestId - health.lowWaterMark + 1n;
+    return [
+      ...Object.entries(counters).map(([counter, [name, help]]): Family => {
+        return { name, kind: "counter", help, samples: [{ labels, value: counts.get(counter as Counter) ?? 0 }] };
+      }),
+      {
+        name: "waybill_relay_commit_to_publish_seconds",
+        kind: "histogram",
+        help: "From append to confirm, by the database's clock.",
+        samples: delays.samples(labels),
+      },
+      { name: "waybill_relay_publish_seconds", kind: "histogram", help: "One call of the transport.", samples: publishes.samples(labels) },
+      { name: "waybill_relay_read_seconds", kind: "histogram", help: "One read of the ledger.", samples: reads.samples(labels) },
+      {
+        name: "waybill_relay_state",
+        kind: "gauge",
+        help: "1 for the state the relay is in.",
+        samples: states.map((state) => ({ labels: { ...labels, state }, value: Number(health.state === state) })),
+      },
+      gauge("waybill_relay_ready", "1 if /readyz says so.", isReady),
+      gauge(
+        "waybill_relay_oldest_unpublished_seconds",
+        "Age of the oldest message that was read and is neither published nor given up.",
+        health.oldestUnpublishedMs / 1_000,
+      ),
+      gauge(
+        "waybill_relay_backlog_ids",
+        "Ids from the low-water mark to the ledger's highest: an upper bound of what is not published.",
+        behind === null || behind < 0n ? null : behind,
+      ),
+      gauge("waybill_relay_low_water_mark", "Below this id nothing is needed any more.", health.lowWaterMark),
+      gauge("waybill_relay_last_id", "Highest id read.", health.lastId),
+      gauge("waybill_relay_hole_ranges", "Ranges of ids that were skipped and are watched.", health.holeRanges),
+      gauge("waybill_relay_unconfirmed", "Messages read and neither published nor given up.", health.unconfirmed),
+      gauge("waybill_relay_parked", "Of them, those whose topic or key backs off.", health.parked),
+      gauge("waybill_relay_loaded_bytes", "Bytes of payload in memory.", health.loadedBytes),
+      gauge("waybill_relay_caught_up", "1 if the last read found everything there was.", health.isCaughtUp),
+      gauge("waybill_relay_full", "1 if nothing new is read because too much waits.", health.isFull),
+    ];
+  };
+
+  return { record, render: (gauges) => exposition(families(gauges)) };
+}
+
+const states: readonly RelayHealth["state"][] = ["starting", "standby", "active", "paused", "stopped", "failing"];

@@ -1,0 +1,28 @@
+import type { RelayHealth } from "@waybill/relay";
+
+export interface Readiness {
+  readonly isReady: boolean;
+  readonly state: string;
+  /** Why it is not ready; empty if it is. Names and numbers, for whoever looks. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Ready means that messages move, or that somebody else moves them: a standby is ready. A relay that lives and makes no progress
+ * is not.
+ */
+export function readinessOf(health: RelayHealth, isStopping: boolean, maxAgeMs: number): Readiness {
+  const reasons: string[] = [];
+  if (isStopping) reasons.push("stopping");
+  if (health.state === "starting") reasons.push("not started yet");
+  if (health.state === "failing") reasons.push(`failing: ${health.lastError ?? "unknown"}`);
+  if (health.state === "stopped" || health.state === "paused") reasons.push(`the subscription is ${health.state}`);
+  if (health.isFull) reasons.push("too much waits, nothing new is read");
+  if (health.oldestUnpublishedMs > maxAgeMs) {
+    const topics = health.waitingTopics.length === 0 ? "" : `; waiting topics: ${health.waitingTopics.join(", ")}`;
+    reasons.push(
+      `the oldest unpublished message is ${Math.round(health.oldestUnpublishedMs)} ms old, at most ${maxAgeMs} is ready${topics}`,
+    );
+  }
+  return { isReady: reasons.length === 0, state: health.state, reasons };
+}

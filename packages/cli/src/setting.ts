@@ -1,0 +1,114 @@
+/**
+ * One thing that can be configured. The same setting has three spellings, made from its name: `leaseMs` in a file, `--lease-ms` on the
+ * command line, `WAYBILL_LEASE_MS` (and `WAYBILL_LEASE_MS_FILE`) in the environment. Whatever its source it arrives as text.
+ */
+import { type Secret, secret } from "@waybill/core";
+
+/** A value, or the rule that the text breaks, in words that follow "must be". Never the text itself. */
+export type Parsed<Value> = { readonly value: Value } | { readonly problem: string };
+
+export interface Setting<Value> {
+  readonly name: string;
+  /** What its value is called in the help; null: a switch that needs none. */
+  readonly placeholder: string | null;
+  readonly description: string;
+  /** Taken when nothing is given. */
+  readonly defaultText: string | null;
+  /** For the help: what happens when nothing is given and we have no default, because the library does. */
+  readonly defaultNote: string | null;
+  /** True: never shown. */
+  readonly isSecret: boolean;
+  /** True: may be given several times; what is given is joined by commas. */
+  readonly isList: boolean;
+  parse(text: string): Parsed<Value>;
+}
+
+type Described = Partial<Pick<Setting<unknown>, "defaultText" | "defaultNote" | "placeholder">>;
+
+/** `leaseMs` → `--lease-ms` */
+export function flagOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `leaseMs` → `WAYBILL_LEASE_MS` */
+export function environmentNameOf(name: string): string {
+  return `WAYBILL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+export function text(name: string, description: string, described: Described = {}): Setting<string> {
+  return setting(name, description, { placeholder: "TEXT", ...described }, (given) =>
+    given === "" ? { problem: "not empty" } : { value: given },
+  );
+}
+
+/** A value that is never shown. */
+export function secretText(name: string, description: string, described: Described = {}): Setting<Secret> {
+  const parse = (given: string): Parsed<Secret> => (given === "" ? { problem: "not empty" } : { value: secret(given) });
+  return { ...setting(name, description, { placeholder: "TEXT", ...described }, parse), isSecret: true };
+}
+
+/** Several values that are never shown, separated by commas or white space. */
+export function secretList(name: string, description: string, described: Described = {}): Setting<readonly Secret[]> {
+  const parse = (given: string): Parsed<readonly Secret[]> => ({ value: wordsOf(given).map((word) => secret(word)) });
+  return { ...setting(name, description, { placeholder: "LIST", ...described }, parse), isSecret: true, isList: true };
+}
+
+/** Several values, separated by commas or white space. */
+export function list(name: string, description: string, described: Described = {}): Setting<readonly string[]> {
+  return { ...setting(name, description, { placeholder: "LIST", ...described }, (given) => ({ value: wordsOf(given) })), isList: true };
+}
+
+/** A whole number. Whoever uses it checks its range, unless one is given here. */
+export function wholeNumber(
+  name: string,
+  description: string,
+  described: Described & { readonly min?: number; readonly max?: number } = {},
+): Setting<number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER, ...others } = described;
+  const rule = max === Number.MAX_SAFE_INTEGER ? "a whole number" : `a whole number from ${min} to ${max}`;
+  return setting(name, description, { placeholder: name.endsWith("Ms") ? "MS" : "N", ...others }, (given) => {
+    const value = Number(given);
+    return /^[0-9]{1,16}$/.test(given) && value >= min && value <= max ? { value } : { problem: rule };
+  });
+}
+
+export function choice<const Word extends string>(
+  name: string,
+  description: string,
+  words: readonly Word[],
+  described: Described = {},
+): Setting<Word> {
+  return setting(name, description, { placeholder: words.join("|"), ...described }, (given) => {
+    const value = words.find((word) => word === given);
+    return value === undefined ? { problem: words.join(" or ") } : { value };
+  });
+}
+
+/** On the command line it stands alone; elsewhere it is `true` or `false`. */
+export function switchedOn(name: string, description: string): Setting<boolean> {
+  return setting(name, description, { defaultText: "false", placeholder: null }, (given) =>
+    given === "true" || given === "false" ? { value: given === "true" } : { problem: "true or false" },
+  );
+}
+
+/** A JSON object. */
+export function jsonObject(name: string, description: string): Setting<Readonly<Record<string, unknown>>> {
+  return setting(name, description, { placeholder: "JSON" }, (given) => {
+    try {
+      const value: unknown = JSON.parse(given);
+      if (typeof value === "object" && value !== null && !Array.isArray(value)) return { value: value as Record<string, unknown> };
+    } catch {
+      // The error quotes what was given; the answer is the same without it.
+    }
+    return { problem: "a JSON object" };
+  });
+}
+
+function wordsOf(given: string): readonly string[] {
+  return given.split(/[\s,]+/).filter((word) => word !== "");
+}
+
+function setting<Value>(name: string, description: string, described: Described, parse: (given: string) => Parsed<Value>): Setting<Value> {
+  const { defaultText = null, defaultNote = null, placeholder = null } = described;
+  return { name, placeholder, description, defaultText, defaultNote, isSecret: false, isList: false, parse };
+}

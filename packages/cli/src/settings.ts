@@ -1,0 +1,161 @@
+/** Every setting there is, by what it is about. The README lists them; a test compares. */
+import type { Secret } from "@waybill/core";
+import { choice, jsonObject, list, type Setting, secretList, secretText, switchedOn, text, wholeNumber } from "./setting.ts";
+
+export const config: Setting<string> = text("config", "a file with a JSON object of settings", { placeholder: "FILE" });
+export const database: Setting<Secret> = secretText("database", "the database: postgres://user:password@host:5432/database", {
+  placeholder: "URL",
+});
+export const schema: Setting<string> = text("schema", "schema of the tables", {
+  placeholder: "NAME",
+  defaultNote: "the connection's search path",
+});
+export const prefix: Setting<string> = text("prefix", "how the tables' names begin", { placeholder: "NAME", defaultNote: "waybill_" });
+export const json: Setting<boolean> = switchedOn("json", "print the result as JSON");
+
+export const sets: Setting<readonly string[]> = list("set", "the sets of migrations, in this order", {
+  placeholder: "NAMES",
+  defaultNote: "sql,outbox,relay,dead-letter,inbox",
+});
+
+// Which relay
+export const stream: Setting<string> = text("stream", "the ledger to read", { placeholder: "NAME", defaultNote: "default" });
+export const subscription: Setting<string> = text("subscription", "the reader's name", { placeholder: "NAME", defaultNote: "default" });
+export const from: Setting<"beginning" | "now"> = choice("from", "where a subscription begins that was never run", ["beginning", "now"], {
+  defaultNote: "beginning",
+});
+
+// Where messages go
+export const transport: Setting<Secret> = secretText("transport", "where messages go: https://host/path/{topic}, or the path of a module", {
+  placeholder: "URL|PATH",
+});
+export const transportOptions: Setting<Readonly<Record<string, unknown>>> = jsonObject(
+  "transportOptions",
+  "what a transport module is given",
+);
+export const signingSecrets: Setting<readonly Secret[]> = secretList(
+  "signingSecrets",
+  "HTTP: secrets to sign with, one, or two while one is replaced",
+  { placeholder: "WHSEC" },
+);
+export const allowNetworks: Setting<readonly string[]> = list(
+  "allowNetworks",
+  "HTTP: private ranges that may be dialled, such as 10.20.0.0/16",
+  { placeholder: "RANGES" },
+);
+export const httpConcurrency: Setting<number> = wholeNumber("httpConcurrency", "HTTP: requests at once for one topic", {
+  defaultNote: "8",
+});
+export const httpDeadlineMs: Setting<number> = wholeNumber("httpDeadlineMs", "HTTP: for one request, from the name to the last byte", {
+  defaultNote: "15000",
+});
+
+// How it works
+export const keyPolicy: Setting<"hold" | "skip"> = choice(
+  "keyPolicy",
+  "behind a dead letter, messages of its key wait, or go on",
+  ["hold", "skip"],
+  { defaultNote: "hold" },
+);
+export const leaseMs: Setting<number> = wholeNumber("leaseMs", "a standby takes over this long after its holder died", {
+  defaultNote: "10000",
+});
+
+/** Numbers that the relay takes as they are. */
+export const relayNumbers: readonly Setting<number>[] = [
+  wholeNumber("publishDeadlineMs", "after this an unanswered message is sent again", { defaultNote: "10000" }),
+  wholeNumber("batchMax", "messages in one call of the transport", { defaultNote: "500" }),
+  wholeNumber("batchBytesMax", "bytes of payload in one call of the transport", { defaultNote: "4194304" }),
+  wholeNumber("callsPerTopicMax", "calls of the transport at once for one topic", { defaultNote: "4" }),
+  wholeNumber("callsMax", "calls of the transport at once", { defaultNote: "16" }),
+  wholeNumber("loadedMax", "messages in memory with their payloads", { defaultNote: "10000" }),
+  wholeNumber("loadedBytesMax", "bytes of payload in memory", { defaultNote: "33554432" }),
+  wholeNumber("pollMinMs", "wait between two reads while messages come", { defaultNote: "2" }),
+  wholeNumber("pollMaxMs", "wait between two reads while none come", { defaultNote: "100" }),
+  wholeNumber("attemptsMax", "tries of a message before it becomes a dead letter", { defaultNote: "20" }),
+  wholeNumber("saveMs", "how often the cursor is saved while it moves", { defaultNote: "200" }),
+  wholeNumber("statementDeadlineMs", "for one statement; then its connection is given up", { defaultNote: "10000" }),
+  wholeNumber("drainMs", "how long a stop waits for what is being published", { defaultNote: "500" }),
+  wholeNumber("decidedRetentionMs", "how long decided dead letters are kept", { defaultNote: "2592000000, 30 days" }),
+];
+
+export interface BackoffSettings {
+  readonly option: "messageBackoff" | "topicBackoff" | "outageBackoff";
+  readonly firstMs: Setting<number>;
+  readonly maxMs: Setting<number>;
+}
+
+/** Waits that double, with full jitter. */
+export const relayBackoffs: readonly BackoffSettings[] = [
+  {
+    option: "messageBackoff",
+    firstMs: wholeNumber("messageBackoffFirstMs", "first wait between tries of one message", { defaultText: "100" }),
+    maxMs: wholeNumber("messageBackoffMaxMs", "longest wait between tries of one message", { defaultText: "60000" }),
+  },
+  {
+    option: "topicBackoff",
+    firstMs: wholeNumber("topicBackoffFirstMs", "first wait after a topic failed", { defaultText: "100" }),
+    maxMs: wholeNumber("topicBackoffMaxMs", "longest wait after a topic failed", { defaultText: "5000" }),
+  },
+  {
+    option: "outageBackoff",
+    firstMs: wholeNumber("outageBackoffFirstMs", "first wait after transport or database failed", { defaultText: "50" }),
+    maxMs: wholeNumber("outageBackoffMaxMs", "longest wait after transport or database failed", { defaultText: "3200" }),
+  },
+];
+
+// How it is watched and stopped
+export const admin: Setting<string> = text("admin", "host and port of the admin server (port 0: any free one), or off", {
+  placeholder: "HOST:PORT",
+  defaultText: "127.0.0.1:7410",
+});
+export const readyMaxAgeMs: Setting<number> = wholeNumber(
+  "readyMaxAgeMs",
+  "older than this, an unpublished message makes the relay not ready",
+  {
+    defaultText: "30000",
+    min: 100,
+    max: 86_400_000,
+  },
+);
+export const drainDeadlineMs: Setting<number> = wholeNumber(
+  "drainDeadlineMs",
+  "after a signal, for everything until the process has ended",
+  {
+    defaultText: "10000",
+    min: 100,
+    max: 600_000,
+  },
+);
+export const logLevel: Setting<"debug" | "info" | "warn" | "error"> = choice(
+  "logLevel",
+  "the least that is logged",
+  ["debug", "info", "warn", "error"],
+  {
+    defaultText: "info",
+  },
+);
+
+// Dead letters
+export const origin: Setting<"relay" | "inbox"> = choice("origin", "who gave it up", ["relay", "inbox"]);
+export const reader: Setting<string> = text("reader", "stream/subscription of a relay, or the consumer of an inbox", {
+  placeholder: "NAME",
+});
+export const state: Setting<"dead" | "held" | "released" | "done" | "discarded" | "any"> = choice(
+  "state",
+  "which of them",
+  ["dead", "held", "released", "done", "discarded", "any"],
+  { defaultText: "dead" },
+);
+export const topic: Setting<string> = text("topic", "of this topic", { placeholder: "NAME" });
+export const type: Setting<string> = text("type", "of this message type", { placeholder: "NAME" });
+export const messageId: Setting<string> = text("messageId", "with this message id", { placeholder: "ID" });
+export const limit: Setting<number> = wholeNumber("limit", "how many at most", { defaultText: "100", min: 1, max: 1_000 });
+export const all: Setting<boolean> = switchedOn("all", "all of them, where no filter is given");
+export const dryRun: Setting<boolean> = switchedOn("dryRun", "count, and change nothing");
+export const yes: Setting<boolean> = switchedOn("yes", "do not ask");
+export const who: Setting<string> = text("who", "who decides, for the audit", {
+  placeholder: "NAME",
+  defaultNote: "the user of the operating system",
+});
+export const why: Setting<string> = text("why", "why, for the audit", { placeholder: "TEXT" });

@@ -1,0 +1,41 @@
+/** The database and the place of its tables, as most commands want them. */
+import { deadLetterMigrations } from "@waybill/dead-letter";
+import { inboxMigrations } from "@waybill/inbox";
+import { outboxMigrations } from "@waybill/outbox";
+import { relayMigrations } from "@waybill/relay";
+import {
+  type Database,
+  type DatabaseOptions,
+  type MigrationSet,
+  type Namespace,
+  namespace,
+  openDatabase,
+  sqlMigrations,
+} from "@waybill/sql";
+import type { Configuration } from "./configuration.ts";
+import { database, prefix, schema } from "./settings.ts";
+
+/** The sets, in the order in which they are installed. */
+export const migrationSets: readonly MigrationSet[] = [
+  sqlMigrations,
+  outboxMigrations,
+  relayMigrations,
+  deadLetterMigrations,
+  inboxMigrations,
+];
+
+/** Opens nothing yet: the first statement does. What is wrong is among the configuration's problems. */
+export function databaseOf(configuration: Configuration, more: Omit<DatabaseOptions, "url"> = {}): Database | null {
+  const url = configuration.get(database);
+  if (url === null) {
+    configuration.complain(database.name, "is needed: postgres://user:password@host:5432/database");
+    return null;
+  }
+  return configuration.make(() => openDatabase({ url, applicationName: "waybill", ...more }));
+}
+
+/** Where the tables lie. */
+export function spaceOf(configuration: Configuration): Namespace | null {
+  const [inSchema, withPrefix] = [configuration.get(schema) ?? undefined, configuration.get(prefix) ?? undefined];
+  return configuration.make(() => namespace("postgres", { schema: inSchema, prefix: withPrefix }));
+}
