@@ -37,6 +37,8 @@ const concurrency = 8;
 const stopDeadlineMs = 12_000;
 const progressEveryMs = 1_000;
 const settledEveryMs = 200;
+/** More than a killed relay's lease, the longest backoff of a topic, and a service's start together. */
+const stalledAfterMs = 30_000;
 
 type Say = (line: string) => void;
 
@@ -144,7 +146,7 @@ async function openStage(databases: Databases, folder: string, tell: Say, interr
   const urls = { orderUrl: `http://127.0.0.1:${ports.order}`, inventoryUrl: `http://127.0.0.1:${ports.inventory}` };
   try {
     for (const url of Object.values(urls)) {
-      await waitUntil(() => isReady(url, broken), { what: `${url} is ready`, deadlineMs: 15_000, intervalMs: 25 });
+      await waitUntil(() => isReady(url, broken), { what: `${url} is ready`, deadlineMs: 30_000, intervalMs: 25 });
     }
   } catch (error) {
     tell(all.map((each) => `${each.name} wrote:\n${each.output()}`).join("\n"));
@@ -192,10 +194,8 @@ async function play(
   tell: Say,
 ): Promise<{ readonly intents: readonly Intent[]; readonly faults: readonly Fault[] }> {
   const { order, inventory } = stage.recorders;
-  // An order takes some ten milliseconds on its whole way on two cores; a kill some seconds.
-  const deadlineMs = 45_000 + plan.orders.length * 25;
-  const deadline = AbortSignal.timeout(deadlineMs);
-  const signal = AbortSignal.any([stage.broken, deadline]);
+  const stalled = new AbortController();
+  const signal = AbortSignal.any([stage.broken, stalled.signal]);
   let killed = 0;
   const killing = createKilling({
     kills: plan.kills,
@@ -218,12 +218,21 @@ async function play(
       `answers received ${inventory.distinct()}/${expected}`,
       `killed ${killed}/${plan.kills.length}`,
     ].join(" · ");
-  const ticker = setInterval(() => tell(status()), progressEveryMs);
+  // A slow machine may take its time; a run in which nothing moves any more is over.
+  let seen = "";
+  let seenAt = performance.now();
+  const ticker = setInterval(() => {
+    const now = status();
+    if (now !== seen) seenAt = performance.now();
+    if (performance.now() - seenAt > stalledAfterMs) stalled.abort();
+    seen = now;
+    tell(now);
+  }, progressEveryMs);
   try {
     const [intents, faults] = await Promise.all([load.run(), killing.run()]);
     while (!signal.aborted && !(await isSettled(databases))) await new Promise((resolve) => setTimeout(resolve, settledEveryMs));
     if (stage.broken.aborted) throw stage.broken.reason;
-    tell(deadline.aborted ? `not settled within ${deadlineMs / 1_000} s: ${status()}` : "settled; stopping everything");
+    tell(stalled.signal.aborted ? `not settled, and nothing moved for ${stalledAfterMs / 1_000} s` : "settled; stopping everything");
     return { intents, faults };
   } finally {
     clearInterval(ticker);
