@@ -37,6 +37,7 @@ export interface Relay {
   health(): RelayHealth;
 }
 
+/** The longest wait between two looks of a standby: after an orderly stop of the holder, another is to publish within a second. */
 const standbyMs = 500;
 
 /** @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID */
@@ -99,7 +100,7 @@ export function createRelay(options: RelayOptions): Relay {
       const theirs = view?.configHash ?? settings.configHash;
       if (theirs !== settings.configHash && view?.isFree === false)
         report({ name: "relay.configDiffers", ours: settings.configHash, theirs });
-      await wait(clock, standbyMs * (0.75 + random.fraction() / 2), signal);
+      await wait(clock, standbyMs * (0.5 + random.fraction() / 2), signal);
     }
     return null;
   };

@@ -5,40 +5,39 @@
  * append, so that the auditor may hold the relay to their order.
  */
 import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { audit, createJournal, digest, readBusinessRows, readJournal, readLedger, readReceivedLog, type Verdict } from "@waybill/auditor";
-import { catalogue, message, newMessageId, type WaybillEvent } from "@waybill/core";
+import {
+  audit,
+  createJournal,
+  digest,
+  type Effort,
+  readBusinessRows,
+  readJournal,
+  readLedger,
+  readReceivedLog,
+  type Verdict,
+} from "@waybill/auditor";
+import { newMessageId, type WaybillEvent } from "@waybill/core";
 import { deadLetterMigrations, redriveDeadLetters } from "@waybill/dead-letter";
 import { append, outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
 import { type Child, startChild, testDatabase, waitUntil } from "@waybill/testing";
 import pg from "pg";
+import { messages, type Topic } from "./crash-messages.ts";
+import { type Load, type LoadOptions, startLoad } from "./load.ts";
 import type { RelayChildOptions } from "./relay.child.ts";
 
 const program = fileURLToPath(new URL("../../dist-programs/test/crash/relay.child.js", import.meta.url));
 const space = namespace("postgres");
 
-export interface Order {
-  readonly key: string;
-  readonly note: string;
+export interface Publication {
+  readonly relay: number;
+  readonly messageId: string;
 }
-
-const type = (topic: string) => message<Order>({ type: `test.${topic}.v1`, topic, key: (order) => order.key });
-export const messages = catalogue({
-  source: "/crash-test",
-  orders: type("orders"),
-  flaky: type("flaky"),
-  stuck: type("stuck"),
-  reject: type("reject"),
-  braked: type("braked"),
-  throws: type("throws"),
-  deadly: type("deadly"),
-});
-export type Topic = keyof typeof messages;
 
 export interface CrashRun {
   readonly url: string;
@@ -46,13 +45,17 @@ export interface CrashRun {
   readonly client: pg.Client;
   /** Appends in a transaction of its own, with a business row, and commits or rolls back. Answers the message id. */
   write(topic: Topic, key: string, note: string, end?: "commit" | "rollback"): Promise<string>;
+  /** Writers that go on until they are stopped. */
+  load(options?: LoadOptions): Promise<Load>;
   startRelay(options?: Partial<RelayChildOptions>): Promise<Child>;
+  /** What was published so far, in order: by which relay's process, which message. */
+  published(): Promise<readonly Publication[]>;
   /** Redrives everything that is dead. */
   redrive(): Promise<void>;
   /** Waits until everything that committed was read and finished, and no dead letter is left to publish. */
   quiet(): Promise<void>;
-  /** The auditor's word, after everything was stopped. */
-  verdict(faults: number): Promise<Verdict>;
+  /** The auditor's word, after everything was stopped. What is asked beyond the faults: `effort`, and the takeovers that were seen. */
+  verdict(faults: number, effort?: Effort, takeovers?: number): Promise<Verdict>;
   close(): Promise<void>;
 }
 
@@ -69,6 +72,7 @@ export async function crashRun(): Promise<CrashRun> {
   await client.query("create table business (message_id uuid primary key)");
   const journal = createJournal(journalFile);
   const children: Child[] = [];
+  const loads: Load[] = [];
 
   const quietSql = `
     select s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and cardinality(s.hole_lo) = 0
@@ -97,6 +101,7 @@ export async function crashRun(): Promise<CrashRun> {
         log,
         leaseMs: 1_000,
         kill: null,
+        freezeAtMessage: null,
         isStrict: false,
         repairedKey: null,
         transportName: "",
@@ -105,6 +110,15 @@ export async function crashRun(): Promise<CrashRun> {
       const child = await startChild(program, { args: [JSON.stringify(options)] });
       children.push(child);
       return child;
+    },
+    async load(given) {
+      const load = await startLoad(url, journal, given);
+      loads.push(load);
+      return load;
+    },
+    async published() {
+      const lines = (await readFile(log, "utf8")).split("\n").slice(0, -1); // a line without its end is being written
+      return lines.map((line) => JSON.parse(line) as Publication);
     },
     async redrive() {
       await redriveDeadLetters(database, space, { origin: "relay" }, { who: "test", why: "the destination was repaired" });
@@ -115,7 +129,7 @@ export async function crashRun(): Promise<CrashRun> {
         deadlineMs: 30_000,
       });
     },
-    async verdict(faults) {
+    async verdict(faults, effort = {}, takeovers = 0) {
       const history = {
         ...(await readLedger({ url })),
         intents: await readJournal(journalFile),
@@ -123,11 +137,13 @@ export async function crashRun(): Promise<CrashRun> {
         received: await readReceivedLog(log),
         consumers: [],
         effects: [],
-        faults: Array.from({ length: faults }, () => ({ kind: "kill -9", isObserved: true })),
+        faults: Array.from({ length: faults }, () => ({ kind: "signal", isObserved: true })),
+        takeovers,
       };
-      return audit(history, { effort: { faultsMin: faults } });
+      return audit(history, { effort: { ...effort, faultsMin: faults } });
     },
     async close() {
+      await Promise.allSettled(loads.map((load) => load.stop())); // a test that ended early has told why already
       for (const child of children) child.kill("SIGKILL");
       await Promise.all(children.map((child) => child.exited));
       await client.end();

@@ -15,13 +15,23 @@ import { createRelay } from "@waybill/relay";
 import { openDatabase } from "@waybill/sql";
 import { killOnEvent, tellParent } from "@waybill/testing";
 
+/** The nth event of a name ends or freezes the child. `hasWork`: only those count after which something waits to be published. */
+export interface ChildKill {
+  readonly name: WaybillEvent["name"];
+  readonly nth: number;
+  readonly signal: "SIGKILL" | "SIGSTOP";
+  readonly hasWork?: boolean;
+}
+
 /** What a test asks of the child. */
 export interface RelayChildOptions {
   readonly url: string;
   /** The destination's log, JSON lines. */
   readonly log: string;
   readonly leaseMs: number;
-  readonly kill: { readonly name: WaybillEvent["name"]; readonly nth: number; readonly signal: "SIGKILL" | "SIGSTOP" } | null;
+  readonly kill: ChildKill | null;
+  /** Freezes the process in the middle of a call, when it has noted this many messages in all; null: never. */
+  readonly freezeAtMessage: number | null;
   /** The destination misbehaves as its topics say; otherwise it takes everything but what kills. */
   readonly isStrict: boolean;
   /** A key whose messages are taken all the same: somebody repaired what was wrong with it. */
@@ -34,8 +44,10 @@ const { isStrict } = options;
 
 // Appended in one write each, so that two children may note into one file.
 const log = openSync(options.log, "a");
+let noted = 0;
 const note = (message: OutgoingMessage): void => {
   const received = {
+    relay: process.pid,
     subscription: "default",
     messageId: message.id,
     payloadDigest: digest(message.payload),
@@ -44,6 +56,8 @@ const note = (message: OutgoingMessage): void => {
     sequence: String(message.sequence),
   };
   writeSync(log, `${JSON.stringify(received)}\n`);
+  noted += 1;
+  if (noted === options.freezeAtMessage) process.kill(process.pid, "SIGSTOP");
 };
 
 const error = (reason: string) => waybillError("WAYBILL_TRANSPORT", "As the test wants it.", { system: "test", reason, brokerCode: null });
@@ -105,7 +119,7 @@ await createRelay({
   saveMs: 50,
   onEvent: (event) => {
     tellParent(event);
-    kill?.(event);
+    if (options.kill?.hasWork !== true || ("unconfirmed" in event && event.unconfirmed > 0)) kill?.(event);
   },
 }).run({ signal: stop.signal });
 
