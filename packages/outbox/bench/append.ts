@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import { catalogue, message } from "@waybill/core";
 import { append, outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase } from "@waybill/sql";
-import { providePostgres, testDatabase } from "@waybill/testing";
+import { type BenchmarkResult, benchmarkJson, benchmarkResult, providePostgres, testDatabase } from "@waybill/testing";
 import knexFactory from "knex";
 import pg from "pg";
 
@@ -18,15 +18,6 @@ interface Order {
   readonly customer: string;
   readonly totalCents: number;
   readonly lines: readonly { readonly sku: string; readonly quantity: number }[];
-}
-
-interface Result {
-  readonly name: string;
-  readonly ratio: number;
-  readonly min: number;
-  readonly max: number;
-  readonly target: number;
-  readonly met: boolean;
 }
 
 /** One business transaction. */
@@ -54,7 +45,7 @@ function makeOrder(): Order {
   return { orderId: randomUUID(), customer: "c".repeat(40), totalCents: 12_345, lines };
 }
 
-async function measure(name: string, byHand: Transact, withAppend: Transact): Promise<Result> {
+async function measure(name: string, byHand: Transact, withAppend: Transact): Promise<BenchmarkResult> {
   await stretch(byHand);
   await stretch(withAppend);
   const ratios: number[] = [];
@@ -70,8 +61,7 @@ async function measure(name: string, byHand: Transact, withAppend: Transact): Pr
     const each = (ms: readonly number[]): string => ((1_000 * median(ms)) / transactionsPerStretch).toFixed(0);
     console.error(`${name}, round ${round}: by hand ${each(byHandMs)} µs, with append ${each(withAppendMs)} µs per transaction`);
   }
-  const [min, ratio, max] = ratios.toSorted((a, b) => a - b).map((value) => Math.round(value * 1_000) / 1_000) as [number, number, number];
-  return { name, ratio, min, max, target, met: ratio >= target };
+  return benchmarkResult(name, ratios, target);
 }
 
 function median(values: readonly number[]): number {
@@ -85,7 +75,7 @@ async function stretch(transact: Transact): Promise<number> {
   return performance.now() - startedAt;
 }
 
-async function measureAll(url: string): Promise<readonly Result[]> {
+async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
   const client = new pg.Client({ connectionString: url });
   const knex = knexFactory({ client: "pg", connection: url, pool: { min: 1, max: 1 } });
   try {
@@ -133,7 +123,7 @@ try {
     await migrateUp(database, namespace("postgres"), [outboxMigrations]);
     await database.close();
     const results = await measureAll(own.url);
-    if (isJson) console.log(JSON.stringify({ bench: "append", results }));
+    if (isJson) console.log(benchmarkJson("append", results));
     else console.table(results);
     if (!isSmoke && results.some(({ met }) => !met)) process.exitCode = 1;
   } finally {

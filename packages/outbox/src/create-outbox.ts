@@ -68,7 +68,7 @@ export interface Outbox {
    * `Database`, or anything that runs single statements – on another connection than the one in doubt. Waits for every transaction
    * that may still bring the message, so that `notAppended` is final.
    *
-   * The edge: an id of your own that is no UUIDv7 is known for as long as its claim is kept (7 days); history that retention has
+   * The edge: an id of your own that is no UUIDv7 is known for as long as its claim is kept (at least 7 days); history that retention has
    * removed counts as not appended; and a clock further off than `marginMs` hides the message.
    *
    * @throws WAYBILL_LEDGER_UNSAFE on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, and what the reader throws

@@ -30,8 +30,8 @@ export interface PartitionSettings {
 }
 
 /** A lock that was not to be had is tried for again this often in one call. */
-const triesMax = 5;
-const betweenTriesMs = 200;
+const triesMax = 3;
+const betweenTriesMs = 100;
 
 /** 55P03: a lock was not to be had in time. 23514: meanwhile a row came to lie in the default partition that belongs in the new one. */
 const passing: ReadonlySet<string> = new Set(["55P03", "23514"]);
