@@ -27,7 +27,15 @@ export interface LoadedTransport {
   readonly transport: Transport;
   /** Tells it from others without showing credentials. */
   readonly name: string;
+  /** Messages in one call, where nobody says otherwise; null: the relay's own default. */
+  readonly batchMax: number | null;
 }
+
+/**
+ * A call is answered when its last message is, and an HTTP destination takes its messages one by one: with the relay's usual 500 the
+ * first would wait for the last, and a stop or a crash would repeat them all.
+ */
+const httpBatchMax = 50;
 
 const known = ["https://host/path/{topic}", "http://host/path/{topic}", "./path/to/a/module.js"] as const;
 
@@ -78,7 +86,7 @@ function loadHttp(configuration: Configuration, url: string, onEvent: OnEvent): 
   );
   if (made === null) return null;
   const { origin, pathname } = new URL(url);
-  return { transport: made, name: `${origin}${pathname}` };
+  return { transport: made, name: `${origin}${pathname}`, batchMax: httpBatchMax };
 }
 
 const namesOfHttp: Readonly<Record<string, string>> = {
@@ -108,7 +116,7 @@ async function loadModule(text: string, options: Readonly<Record<string, unknown
   if (typeof made?.publish !== "function" || typeof made.close !== "function") {
     throw unknown("what the module's default export made is no transport: it has no publish and close");
   }
-  return { transport: made as Transport, name: url };
+  return { transport: made as Transport, name: url, batchMax: null };
 }
 
 /** Names a module or a place in it: what cannot be loaded has not seen its options. */

@@ -64,7 +64,7 @@ export const leaseMs: Setting<number> = wholeNumber("leaseMs", "a standby takes 
 /** Numbers that the relay takes as they are. */
 export const relayNumbers: readonly Setting<number>[] = [
   wholeNumber("publishDeadlineMs", "after this an unanswered message is sent again", { defaultNote: "10000" }),
-  wholeNumber("batchMax", "messages in one call of the transport", { defaultNote: "500" }),
+  wholeNumber("batchMax", "messages in one call of the transport", { defaultNote: "500; 50 over HTTP" }),
   wholeNumber("batchBytesMax", "bytes of payload in one call of the transport", { defaultNote: "4194304" }),
   wholeNumber("callsPerTopicMax", "calls of the transport at once for one topic", { defaultNote: "4" }),
   wholeNumber("callsMax", "calls of the transport at once", { defaultNote: "16" }),

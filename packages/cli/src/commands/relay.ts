@@ -162,6 +162,7 @@ async function partsOf(configuration: Configuration, onEvent: OnEvent): Promise<
   const stub: Transport = { publish: async () => [], close: async () => undefined };
   const made = configuration.make(() =>
     createRelay({
+      ...(loaded === null || loaded.batchMax === null ? {} : { batchMax: loaded.batchMax }),
       ...relayOptionsOf(configuration),
       database: opened ?? ({ dialect: "postgres" } as Database),
       transport: loaded?.transport ?? stub,
