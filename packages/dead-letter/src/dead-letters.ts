@@ -7,7 +7,7 @@
  *                            ▲                   ▲
  *     waits behind it ──▶ held ──────────────────┘ set by the reader, when nothing dead is before it
  *
- * A row's place is its sequence; its lane is (topic, key). A held row has no reason, and keeps its place also once it is released.
+ * A row's place is its sequence, then its order of writing; its lane is (topic, key). A held row has no reason, and keeps its place also once it is released.
  * The operator's commands do two things only: dead → released, and dead or held → discarded, each comparing the old state and
  * leaving a row in `waybill_audit`. Everything else is done by the reader that holds the lease, in units that it fences.
  */
@@ -32,7 +32,7 @@ export interface Lane {
 
 /** The copy that is kept: the bytes that were stored or received. */
 export interface DeadLetterMessage {
-  /** Position in its ledger; 0 for a message of a foreign producer that has none. */
+  /** Its place in the lane; rows of one place keep the order in which they were written. For a relay the position in its ledger. */
   readonly sequence: bigint;
   readonly messageId: string;
   readonly type: string;

@@ -6,7 +6,8 @@
  * under its id before. Once one message after the other on one connection, once eight at a time on eight. The two take turns in short
  * stretches, so that whatever else the machine does meets both. Commits do not wait for the disk here: it would hide the difference.
  *
- * The target is 0.7: of four round trips three are the same, the claim costs more than a bare insert. Options: --json, --smoke.
+ * The targets are 0.6 and 0.5. The round trips are the same four; what is more is the client's and the server's own work, which shows the
+ * more, the less they wait for each other: on two cores eight at a time leave nothing idle. Options: --json, --smoke.
  */
 import { catalogue, message, newMessageId, type ReceivedMessage } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
@@ -20,7 +21,7 @@ const isJson = process.argv.includes("--json");
 const rounds = 3;
 const stretches = isSmoke ? 2 : 40;
 const messagesPerStretch = isSmoke ? 8 : 80;
-const target = 0.7;
+const targets = { 1: 0.6, 8: 0.5 } as const;
 const skus = 100;
 
 interface Reservation {
@@ -64,7 +65,8 @@ async function stretch(handle: Handle, atOnce: number): Promise<number> {
   return performance.now() - startedAt;
 }
 
-async function measure(name: string, byHand: Handle, withInbox: Handle, atOnce: number): Promise<BenchmarkResult> {
+async function measure(byHand: Handle, withInbox: Handle, atOnce: 1 | 8): Promise<BenchmarkResult> {
+  const name = `process/postgres-${atOnce}-at-once`;
   for (const handle of [byHand, withInbox, byHand, withInbox]) await stretch(handle, atOnce);
   const ratios: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -79,14 +81,14 @@ async function measure(name: string, byHand: Handle, withInbox: Handle, atOnce: 
     const each = (ms: number): string => ((1_000 * ms) / (stretches * messagesPerStretch)).toFixed(0);
     console.error(`${name}, round ${round}: by hand ${each(byHandMs)} µs, with the inbox ${each(withInboxMs)} µs per message`);
   }
-  return benchmarkResult(name, ratios, target);
+  return benchmarkResult(name, ratios, targets[atOnce]);
 }
 
 async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
   const lax = new URL(url);
   lax.searchParams.set("options", "-c synchronous_commit=off");
   const results: BenchmarkResult[] = [];
-  for (const atOnce of [1, 8]) {
+  for (const atOnce of [1, 8] as const) {
     const pool = new pg.Pool({ connectionString: lax.href, max: atOnce });
     const database = openDatabase({ url: lax.href, connections: atOnce });
     const inbox = createInbox({ consumer: "bench", database, concurrency: atOnce, prefetch: 0 });
@@ -105,7 +107,7 @@ async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
       if (kind !== "done") throw new Error("A message was not handled: this measures nothing.");
     };
     try {
-      results.push(await measure(`process/postgres-${atOnce}-at-once`, byHand, withInbox, atOnce));
+      results.push(await measure(byHand, withInbox, atOnce));
     } finally {
       await inbox.close();
       await database.close();

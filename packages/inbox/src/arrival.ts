@@ -39,7 +39,8 @@ export function arrivalOf(received: ReceivedMessage): Arrival {
 /** The message that a dead letter is a copy of. */
 export function arrivalOfLetter(letter: DeadLetter): Arrival {
   const payload = typeof letter.payload === "string" ? Buffer.from(letter.payload, "utf8") : letter.payload;
-  const headers = letter.headers === null ? {} : (JSON.parse(letter.headers) as Readonly<Record<string, string>>);
+  const stored = letter.headers === null ? {} : (JSON.parse(letter.headers) as Readonly<Record<string, string>>);
+  const { [sequenceHeader]: sequence = null, ...headers } = stored;
   const message: ReceivedMessage = {
     id: letter.messageId,
     type: letter.type,
@@ -47,24 +48,35 @@ export function arrivalOfLetter(letter: DeadLetter): Arrival {
     key: letter.key,
     headers: new Map(Object.entries(headers)),
     payload: payload === null ? null : new Uint8Array(payload),
-    sequence: letter.sequence > 0n ? letter.sequence : null,
+    sequence: sequence === null ? null : BigInt(sequence),
     createdAtMs: letter.createdAtMs,
   };
   const fingerprint = letter.fingerprint ?? fingerprintOf(message.type, message.payload);
   return { message, id: message.id, hasUsableId: true, fingerprint, lane: laneOf(message) };
 }
 
-/** The copy that is kept of a message that is given up for `reason`, or held (null). */
+/** Where a copy keeps its message's position in the producer's ledger. */
+const sequenceHeader = "waybill-sequence";
+
+/**
+ * The copy that is kept of a message that is given up for `reason`, or held (null).
+ *
+ * Its place is 0, so that rows of a lane keep the order in which they were written, which is that of their arrival: a lane may be fed by
+ * several ledgers, or by one that was restored, and their positions do not compare. The position travels in a header instead.
+ */
 export function letterOf({ message, fingerprint }: Arrival, reason: string | null, attempts: number): NewDeadLetter {
+  const headers = new Map(message.headers);
+  if (message.sequence === null) headers.delete(sequenceHeader);
+  else headers.set(sequenceHeader, String(message.sequence));
   return {
-    // An id that is used twice has two contents: the second gets a place of its own, made of its content and negative, so that it is kept
-    // beside the first and found again.
-    sequence: reason === reasons.sameIdOtherContent ? -BigInt(`0x${fingerprint.slice(0, 15)}`) - 1n : (message.sequence ?? 0n),
+    // An id that is used twice has two contents: the second gets a place of its own, made of its content, so that it is kept beside the first
+    // and found again.
+    sequence: reason === reasons.sameIdOtherContent ? -BigInt(`0x${fingerprint.slice(0, 15)}`) - 1n : 0n,
     messageId: message.id,
     type: message.type,
     topic: message.topic ?? "",
     key: message.key,
-    headers: JSON.stringify(Object.fromEntries(message.headers)),
+    headers: JSON.stringify(Object.fromEntries(headers)),
     payload: textOrBytes(message.payload),
     createdAtMs: message.createdAtMs,
     reason,

@@ -1,4 +1,4 @@
-import { type Clock, type ConfigProblem, type Delivery, type Timer, throwConfigProblems, withDeadline } from "@waybill/core";
+import { type ConfigProblem, type Delivery, throwConfigProblems, withDeadline } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { checkSchema, sqlMigrations } from "@waybill/sql";
 import { createEngine, type Engine, type Registration } from "./engine.ts";

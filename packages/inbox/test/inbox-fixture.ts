@@ -1,5 +1,5 @@
 import { catalogue, message, newMessageId, type ReceivedMessage, type WaybillEvent } from "@waybill/core";
-import { deadLetterMigrations, listDeadLetters } from "@waybill/dead-letter";
+import { deadLetterMigrations } from "@waybill/dead-letter";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations, type Tx } from "@waybill/sql";
 import { testDatabase } from "@waybill/testing";
 import { createInbox, type Inbox, type InboxOptions, inboxMigrations } from "../src/index.ts";
@@ -22,7 +22,7 @@ export interface InboxFixture {
   inbox(options?: Partial<InboxOptions>): { readonly inbox: Inbox; readonly events: WaybillEvent[] };
   /** Message ids in the order of their effects. */
   effects(consumer?: string): Promise<readonly string[]>;
-  /** `messageId state reason` of each dead letter, by sequence. */
+  /** `messageId state reason` of each dead letter, in the order of their places. */
   letters(consumer?: string): Promise<readonly string[]>;
   count(table: "inbox" | "inbox_attempt" | "audit", where?: string): Promise<number>;
   clear(): Promise<void>;
@@ -63,8 +63,10 @@ export async function inboxFixture(server?: string): Promise<InboxFixture> {
       return rows.map((row) => row["message_id"] as string);
     },
     async letters(consumer = "c") {
-      const letters = await listDeadLetters(database, space, { origin: "inbox", reader: consumer, limit: 1_000 });
-      return letters.map(({ messageId, state, reason }) => `${messageId} ${state} ${reason}`);
+      const sql =
+        "select message_id, state, reason from waybill_dead_letter where origin = 'inbox' and reader = $1 order by sequence, position";
+      const rows = await database.query(sql, [consumer]);
+      return rows.map((row) => `${String(row["message_id"])} ${String(row["state"])} ${String(row["reason"])}`);
     },
     async count(table, where = "true") {
       const [row] = await database.query(`select count(*)::int as rows from waybill_${table} where ${where}`, []);

@@ -3,10 +3,10 @@
 create table waybill_dead_letter (
   origin        text        not null check (origin in ('relay', 'inbox')),
   reader        text        not null,
-  -- Place in the ledger it came from; 0 if its producer gave none.
+  -- Place in its lane: for a relay the position in its ledger; 0 for an inbox, which goes by the order of writing.
   sequence      bigint      not null,
   message_id    text        not null,
-  -- Order of arrival: decides among rows of one lane that have the same sequence.
+  -- Order of writing: decides among rows of one lane that have the same sequence.
   position      bigint      generated always as identity,
   type          text        not null,
   topic         text        not null,
