@@ -8,7 +8,7 @@ import {
   openDatabase,
   sqlMigrations,
 } from "@waybill/sql";
-import { testDatabase } from "@waybill/testing";
+import { type TestServer, testDatabase } from "@waybill/testing";
 import { createDeadLetters, type DeadLetters, deadLetterMigrations, type NewDeadLetter, type Reader } from "../src/index.ts";
 
 /** A database with the table of dead letters in it, and what the tests do with it. */
@@ -23,8 +23,8 @@ export interface DeadLetterTable {
   close(): Promise<void>;
 }
 
-export async function deadLetterTable(): Promise<DeadLetterTable> {
-  const place = await testDatabase();
+export async function deadLetterTable(server: TestServer): Promise<DeadLetterTable> {
+  const place = await testDatabase({ server: server.name });
   const database = openDatabase({ url: place.url, connections: 4 });
   const space = namespace("postgres", { schema: "app", prefix: "w_" });
   await migrateUp(database, space, [sqlMigrations, deadLetterMigrations]);
