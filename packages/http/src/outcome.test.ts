@@ -68,7 +68,7 @@ describe("outcome", () => {
   test("the error tells reason, status and cause, and names the destination by its origin", () => {
     const ofAnswer = outcomeOf(answered(404), "https://receiver.example");
     if (ofAnswer.kind !== "retry" || !isWaybillError(ofAnswer.error, "WAYBILL_TRANSPORT")) throw new Error(ofAnswer.kind);
-    expect(ofAnswer.error.facts).toEqual({ system: "http", reason: "status404", brokerCode: "404" });
+    expect(ofAnswer.error.facts).toEqual({ system: "http", reason: "status", brokerCode: "404" });
     expect(ofAnswer.error.message).toContain("https://receiver.example");
     const ofFailure = outcomeOf(failed("unknown", "connectionLost"), "https://receiver.example");
     if (ofFailure.kind !== "unknown") throw new Error(ofFailure.kind);

@@ -39,7 +39,7 @@ export function outcomeOf(evidence: Evidence, destination: string): PublishOutco
   }
   const { status } = evidence;
   if (status >= 200 && status <= 299) return { kind: "confirmed" };
-  const error = transportError(destination, `status${status}`, String(status));
+  const error = transportError(destination, "status", String(status));
   const later = evidence.retryAfterMs === null ? {} : { afterMs: evidence.retryAfterMs };
   if (rejectedStatuses.has(status)) return { kind: "rejected", error };
   if ((status >= 300 && status <= 399) || topicStatuses.has(status)) return { kind: "retry", scope: "topic", error, ...later };

@@ -34,12 +34,12 @@ async function publishOne(transport: Transport, topic = "orders", deadlineMs = 5
   return outcome;
 }
 
-/** `unknown (message) connectionLost`, say. */
+/** `unknown (message) connectionLost`, say, or `rejected status 413`. */
 function shown(outcome: PublishOutcome | undefined): string {
   if (outcome === undefined || outcome.kind === "confirmed") return String(outcome?.kind);
-  return "scope" in outcome
-    ? `${outcome.kind} (${outcome.scope}) ${outcome.error.facts.reason}`
-    : `${outcome.kind} ${outcome.error.facts.reason}`;
+  const { reason, brokerCode } = outcome.error.facts;
+  const scope = "scope" in outcome ? ` (${outcome.scope})` : "";
+  return `${outcome.kind}${scope} ${reason}${reason === "status" ? ` ${brokerCode}` : ""}`;
 }
 
 describe("answers", () => {
@@ -113,7 +113,7 @@ describe("answers", () => {
     const events: WaybillEvent[] = [];
     const destination = await start(startDestination((_request, response) => response.writeHead(410).end()));
     expect(shown(await publishOne(transportTo(destination.url, { onEvent: (event) => events.push(event) })))).toBe(
-      "retry (topic) status410",
+      "retry (topic) status 410",
     );
     expect(events).toEqual([{ name: "http.destinationGone", topic: "orders" }]);
   });
@@ -182,7 +182,7 @@ describe("broken answers", () => {
     );
     const big = newMessage({ payload: Buffer.alloc(900_000) });
     const [outcome] = await transportTo(destination.url).publish([big], { deadlineMs: 5_000 });
-    expect(shown(outcome)).toBe("rejected status413");
+    expect(shown(outcome)).toBe("rejected status 413");
   });
 });
 
