@@ -59,6 +59,7 @@ export async function handleMessage(
   if (release === null) return stopped;
   try {
     if (isRepeatPossible) {
+      await payBack(engine, arrival.id);
       const before = await engine.store.readAttempts(engine.settings.database, arrival.id);
       if (before !== null && unfinished(before) > 0) {
         release();
@@ -77,7 +78,6 @@ export async function handleMessage(
 }
 
 async function countStart(engine: Engine, id: string): Promise<Attempts | null> {
-  await payBack(engine, id);
   engine.report({ name: "inbox.attemptStarting", messageId: id });
   const counted = await engine.store.startAttempt(engine.settings.database, id);
   if (counted !== null) engine.report({ name: "inbox.attemptStarted", messageId: id, attempt: counted.started });
@@ -97,9 +97,12 @@ async function makeAttempt(attempt: Attempt, life: Lifecycle): Promise<Ended> {
     switch (outcome.kind) {
       case "committed":
         engine.memory.disturbances = 0;
+        // Whoever is at it counts for itself: a start of ours that ran nothing would look like one that ended with its process.
+        if (outcome.value.kind === "gone") await withdraw(engine, arrival.id, counted);
         return afterCommit(engine, arrival, outcome.value);
       case "unknown": {
         engine.report({ name: "inbox.outcomeUnknown", messageId: arrival.id });
+        await withdraw(engine, arrival.id, counted);
         return { kind: "again", afterMs: backoffMs(backoff, 1, random), as: "unknown" };
       }
       case "rolledBack":
@@ -215,10 +218,7 @@ async function afterRollback(attempt: Attempt, error: Error, phase: Phase, deadl
   const failure = judgeFailure(error, { phase, isDeadlinePassed: deadline.isPassed(), isStopped: deadline.isCut() });
   switch (failure.kind) {
     case "stopped":
-      if (counted !== null) {
-        memory.owed.add(arrival.id);
-        await payBack(engine, arrival.id);
-      }
+      await withdraw(engine, arrival.id, counted);
       return stopped;
     case "disturbed":
       return disturbed(engine, arrival, counted, code);
@@ -261,15 +261,19 @@ async function disturbed(engine: Engine, { id }: Arrival, counted: Attempts | nu
   const { memory, settings } = engine;
   memory.disturbances += 1;
   const afterMs = backoffMs(settings.backoff, memory.disturbances, settings.random);
-  if (counted !== null) {
-    memory.owed.add(id);
-    await payBack(engine, id).catch(() => undefined); // It stays owed, and is paid before its next start.
-  }
+  await withdraw(engine, id, counted);
   engine.report({ name: "inbox.retrying", messageId: id, attempt: counted?.started ?? 0, afterMs, code });
   return { kind: "again", afterMs, as: "disturbed" };
 }
 
-/** Takes back a start that ended by no fault of its message. */
+/** Takes back a start that ended by no fault of its message, if it was counted; if that fails it stays owed. */
+async function withdraw(engine: Engine, id: string, counted: Attempts | null): Promise<void> {
+  if (counted === null) return;
+  engine.memory.owed.add(id);
+  await payBack(engine, id).catch(() => undefined); // Whatever failed here is paid before the next start.
+}
+
+/** Pays what is owed for a message. */
 async function payBack(engine: Engine, id: string): Promise<void> {
   if (!engine.memory.owed.has(id)) return;
   await engine.store.withdrawStart(engine.settings.database, id);

@@ -66,14 +66,13 @@ export function createRedrive(engine: Engine): Redrive {
         engine.report({ name: "inbox.redriving", messageId: letter.messageId });
         const arrival = arrivalOfLetter(letter);
         const ended = await handleMessage(engine, arrival, redrivenWay(engine, arrival, letter), life, true);
-        if (ended.kind === "gone") return decided;
-        if (ended.kind === "again") {
-          if (backingOff.size < backingOffMax) backingOff.set(nameOf(lane), clock.monotonicMs() + ended.afterMs);
-          return decided;
+        if (ended.kind === "again" && backingOff.size < backingOffMax) backingOff.set(nameOf(lane), clock.monotonicMs() + ended.afterMs);
+        if (ended.kind === "done") {
+          engine.report({ name: "inbox.redriven", messageId: letter.messageId });
+          decided += 1;
         }
-        engine.report({ name: "inbox.redriven", messageId: letter.messageId });
-        decided += 1;
-        if (ended.as === "deadLettered") return decided;
+        const isOutOfTheWay = ended.kind === "done" && ended.as !== "deadLettered";
+        if (!isOutOfTheWay && lane.key !== null) return decided;
       }
       if (letters.length === 0 || lane.key === null) return decided;
     }
@@ -114,9 +113,13 @@ export function createRedrive(engine: Engine): Redrive {
 
     async pass(life) {
       const found = await deadLetters.findReleased(database, reader, lanesMax + backingOff.size);
-      const names = new Set(found.map(nameOf));
-      for (const name of backingOff.keys()) if (!names.has(name)) backingOff.delete(name);
-      const lanes = found.filter((lane) => !isBackingOff(nameOf(lane))).values();
+      // Messages without key of producers that give no sequence are found one by one and have one name: they are taken together.
+      const byName = new Map(found.map((lane) => [nameOf(lane), lane]));
+      for (const name of backingOff.keys()) if (!byName.has(name)) backingOff.delete(name);
+      const lanes = [...byName]
+        .filter(([name]) => !isBackingOff(name))
+        .map(([, lane]) => lane)
+        .values();
       const runSome = async (): Promise<number> => {
         let decided = 0;
         for (const lane of lanes) {

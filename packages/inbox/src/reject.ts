@@ -12,7 +12,9 @@ const reasonLengthMax = 200;
  * @throws WAYBILL_MESSAGE_REJECTED, always
  */
 export function reject(reason: string, cause?: unknown): never {
-  const short = String(reason).replaceAll("\u0000", "\ufffd").slice(0, reasonLengthMax) || "rejected";
+  // Cut first: a cut may halve a character, and neither a half nor U+0000 can be stored.
+  const cut = String(reason).slice(0, reasonLengthMax) as string & { toWellFormed(): string };
+  const short = cut.toWellFormed().replaceAll("\u0000", "\ufffd") || "rejected";
   throw waybillError(
     "WAYBILL_MESSAGE_REJECTED",
     "The handler rejects this message: look at its dead letter, then redrive or discard it.",

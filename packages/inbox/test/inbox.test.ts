@@ -1,5 +1,6 @@
 import type { ReceivedMessage, WaybillEvent } from "@waybill/core";
 import { redriveDeadLetters } from "@waybill/dead-letter";
+import { openDatabase } from "@waybill/sql";
 import { forEachPostgres, memorySource, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Inbox, type InboxOptions, reject } from "../src/index.ts";
@@ -360,6 +361,56 @@ forEachPostgres((server) =>
       expect([await fixture.effects(), await fixture.count("inbox")]).toEqual([[], 0]);
       expect(() => inbox.on(shop.orderPaid, () => undefined)).toThrow("ignored");
       expect(() => inbox.on(shop.orderPlaced, () => undefined)).toThrow("handler already");
+    });
+
+    test("a redriven message is the one that came, with its headers, its place and its attempts begun anew", async () => {
+      const { inbox } = fixture.inbox({ attemptsMax: 1 });
+      const seen: unknown[] = [];
+      inbox.on(shop.orderPlaced, ({ headers, ...rest }, _tx, { attempt, isRedriven }) => {
+        seen.push({ ...rest, headers: Object.fromEntries(headers), attempt });
+        if (!isRedriven) throw new Error("not yet");
+      });
+      await inbox.process(delivery(placed({ topic: null, headers: new Map([["tenant", "t1"]]), sequence: 9_007_199_254_740_993n })));
+      await redriveDeadLetters(fixture.database, space, { state: "dead" }, { who: "ann", why: null });
+      expect(await inbox.redrive()).toBe(1);
+      expect(seen).toHaveLength(2);
+      expect(seen[1]).toEqual(seen[0]);
+    });
+
+    test("a handler that fails again when it is redriven uses up its attempts with backoff, then its message is dead once more", async () => {
+      const { inbox } = fixture.inbox({ attemptsMax: 2 });
+      inbox.on(shop.orderPlaced, () => {
+        throw new Error("never");
+      });
+      const message = placed();
+      await inbox.process(delivery(message));
+      await inbox.process(delivery(message, true));
+      await redrive(message.id);
+      expect(await inbox.redrive()).toBe(0);
+      expect(await fixture.letters()).toEqual([`${message.id} released attemptsExhausted:Error`]);
+      await waitUntil(async () => (await inbox.redrive()) === 1, { what: "its second attempt has failed, too" });
+      expect(await fixture.letters()).toEqual([`${message.id} dead attemptsExhausted:Error`]);
+      const [row] = await fixture.database.query("select attempts from waybill_dead_letter", []);
+      expect([row, await fixture.count("inbox_attempt")]).toEqual([{ attempts: 4 }, 0]);
+    });
+
+    test("under SERIALIZABLE the same message at two processes has one effect and uses up no attempt", async () => {
+      const url = new URL(fixture.url);
+      url.searchParams.set("options", "-c default_transaction_isolation=serializable");
+      const database = openDatabase({ url: url.href, connections: 4 });
+      const inboxes = [effectInbox({ database }), effectInbox({ database })];
+      for (let round = 0; round < 30; round++) {
+        const message = placed({ key: null });
+        await Promise.all(
+          inboxes.map(async ({ inbox }) => {
+            for (let kind = "again"; kind === "again"; ) ({ kind } = await inbox.process(delivery(message)));
+          }),
+        );
+      }
+      const ids = await fixture.effects();
+      expect([ids.length, new Set(ids).size]).toEqual([30, 30]);
+      expect(inboxes.flatMap(({ events }) => names(events))).not.toContain("inbox.handlerFailed");
+      await database.close();
     });
 
     test("two processes that redrive at once handle each message once and in order", async () => {
