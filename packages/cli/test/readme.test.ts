@@ -1,0 +1,46 @@
+import { execFile } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, test } from "vitest";
+import { settingsOf, spellingsOf } from "../src/command.ts";
+import { definitions } from "../src/run-command.ts";
+
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+describe("the README", () => {
+  test("lists every option of every command, with its variable and its default", () => {
+    for (const setting of definitions.flatMap(settingsOf)) {
+      const [flag, variable] = spellingsOf(setting);
+      const row = readme.split("\n").find((line) => line.startsWith(`| \`${flag}\``) || line.startsWith(`| \`${flag} `));
+      expect(row, flag).toBeDefined();
+      expect(row).toContain(`\`${variable}\``);
+      const shown = setting.placeholder === null ? null : (setting.defaultText ?? setting.defaultNote);
+      if (shown !== null) expect(row).toContain(`| ${shown} |`);
+    }
+  });
+
+  test("lists no option that there is not", () => {
+    const known = new Set(definitions.flatMap(settingsOf).map((setting) => spellingsOf(setting)[0]));
+    const listed = [...readme.matchAll(/^\| `(--[a-z-]+)/gm)].map((match) => match[1]);
+    expect(listed.filter((flag) => !known.has(flag ?? ""))).toEqual([]);
+  });
+
+  test("shows a transport module that works", async () => {
+    const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+    const folder = await mkdtemp(join(tmpdir(), "waybill-readme-"));
+    try {
+      writeFileSync(join(folder, "module.mjs"), code);
+      const script = `const { default: make } = await import("./module.mjs");
+        const transport = make({ prefix: "> " }, { onEvent() {} });
+        console.log(JSON.stringify(await transport.publish([{ topic: "orders", id: "1" }], { deadlineMs: 1000 })));
+        await transport.close({ deadlineMs: 1000 });`;
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd: folder });
+      expect([stdout, stderr]).toEqual(['[{"kind":"confirmed"}]\n', "> orders 1\n"]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
