@@ -1,18 +1,33 @@
 import { forEachPostgres, ledgerContract, postgresLedgerWriter } from "@waybill/testing";
-import { describe, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { type OutboxFixture, outboxFixture } from "./outbox-fixture.ts";
 
 forEachPostgres((server) =>
   describe(`the ledger on ${server.name}`, () => {
+    // A database takes a while to make: one that a case is done with is emptied and given to the next.
+    const made: OutboxFixture[] = [];
+    const free: OutboxFixture[] = [];
+    afterAll(() => Promise.all(made.map((fixture) => fixture.drop())));
+    const take = async (): Promise<OutboxFixture> => {
+      const before = free.pop();
+      if (before !== undefined) return before;
+      const fixture = await outboxFixture(server);
+      made.push(fixture);
+      return fixture;
+    };
+
     const cases = ledgerContract({
       create: async () => {
-        const fixture = await outboxFixture(server);
+        const fixture = await take();
         return {
           ledger: fixture.ledger,
           connect: fixture.connect,
           begin: () => postgresLedgerWriter({ url: fixture.url }),
           prepareOne: () => prepareOne(fixture),
-          dispose: fixture.drop,
+          dispose: async () => {
+            await fixture.clear();
+            free.push(fixture);
+          },
         };
       },
       // The server on the standard port may forbid two-phase commits; the embedded one is started with them.
