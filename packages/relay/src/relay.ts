@@ -22,6 +22,7 @@ import { type RelayOptions, relaySettings } from "./options.ts";
 import { postgresSubscriptionRow } from "./postgres/subscription-row.ts";
 import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
 import { type RelayParts, reporter, type SessionConnections } from "./session.ts";
+import { soloStart } from "./solo.ts";
 import type { Acquisition } from "./subscriptions.ts";
 
 export interface Relay {
@@ -72,8 +73,10 @@ export function createRelay(options: RelayOptions): Relay {
     return facts;
   };
 
-  const checkLineage = (acquisition: Acquisition, facts: LedgerFacts): void => {
+  const checkLineage = async (connection: Connection, acquisition: Acquisition, before: LedgerFacts): Promise<void> => {
     const { serverIdentity, ledgerIdentity, cursor } = acquisition;
+    // The facts are older than the lease: another relay may have come further in between.
+    const facts = cursor.lastId > before.highestId ? await checkedFacts(connection) : before;
     const isSame = serverIdentity === null || (serverIdentity === facts.serverIdentity && ledgerIdentity === facts.ledgerIdentity);
     const wentBack = cursor.lastId > facts.highestId;
     if (!isSame || wentBack) report({ name: "relay.lineageChanged", wentBack });
@@ -85,9 +88,9 @@ export function createRelay(options: RelayOptions): Relay {
     let reported: string | null = null;
     while (!signal.aborted) {
       const view = await parts.row.view(connection, owner);
-      if (view === null) await parts.row.ensure(connection, settings.from);
       if (view === null || (view.state === "active" && view.isFree)) {
         const facts = await checkedFacts(connection);
+        if (view === null) await parts.row.ensure(connection, settings.from);
         report({ name: "relay.leaseAcquiring" });
         const acquiredFromMs = clock.monotonicMs();
         const acquisition = await parts.row.acquire(connection, owner, settings.leaseMs, settings.configHash);
@@ -117,7 +120,7 @@ export function createRelay(options: RelayOptions): Relay {
       const acquired = await acquire(save, signal);
       if (acquired === null) return { kind: "drained" };
       const { acquisition, facts } = acquired;
-      checkLineage(acquisition, facts);
+      await checkLineage(save, acquisition, facts);
       const connections: SessionConnections = {
         save,
         read: await open("relay read"),
@@ -129,7 +132,7 @@ export function createRelay(options: RelayOptions): Relay {
         epoch: acquisition.epoch,
         wasReleased: acquisition.ownerBefore === null,
         lastId: acquisition.cursor.lastId,
-        isSolo: acquisition.ownerBefore !== null && !acquisition.progressedBefore,
+        isSolo: soloStart(acquisition, owner, wasSolo).isSolo,
       });
       return await runSession({ parts, connections, ...acquired, owner, wasSolo, report }, signal, (started) => {
         running = started;
