@@ -63,6 +63,7 @@ export function createReading(
   let isFull = false;
   let isCaughtUp = false;
   let poll = new AbortController();
+  let isWoken = false;
   let lookUps: Promise<void> = Promise.resolve();
 
   session.ended.addEventListener("abort", () => poll.abort(), { once: true });
@@ -83,6 +84,7 @@ export function createReading(
       unreadable: deaths >= soloDeathsMax ? "killsTheRelay" : unreadableReason(row, headers),
       attempts: 0,
       mayBeStored: deaths > 0,
+      isBrought: false,
       isAwaited: false,
     };
   };
@@ -179,7 +181,9 @@ export function createReading(
 
   const pause = async (afterMs: number): Promise<void> => {
     poll = new AbortController();
-    if (!session.ended.aborted) await wait(clock, afterMs, poll.signal);
+    // Woken during the read: what it saw may be older than what there is to see.
+    if (!isWoken && !session.ended.aborted) await wait(clock, afterMs, poll.signal);
+    isWoken = false;
   };
 
   return {
@@ -189,7 +193,10 @@ export function createReading(
     get isCaughtUp() {
       return isCaughtUp;
     },
-    wake: () => poll.abort(),
+    wake() {
+      isWoken = true;
+      poll.abort();
+    },
     proved(dead) {
       if (dead.length > 0) provedDead.push({ ranges: dead, afterRead: sent });
     },
