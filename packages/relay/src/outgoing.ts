@@ -14,7 +14,7 @@ export function isFence(row: LedgerRow): boolean {
  * Why a row can never be published, or null. `append` lets no such row in; one written by hand, or by another language's writer, may
  * be anything, and ends in the dead letters as it is.
  */
-export function unreadableReason(row: LedgerRow, headers: Headers | null): string | null {
+export function unreadableReason(row: { readonly type: string; readonly topic: string }, headers: Headers | null): string | null {
   if (row.type === "") return "emptyType";
   if (row.topic === "") return "emptyTopic";
   return headers === null ? "malformedHeaders" : null;

@@ -32,7 +32,6 @@ export async function publishAlone(session: Session, progress: Progress, parts: 
   while (session.isSolo && !session.ended.aborted && !session.isDraining) {
     if (clock.monotonicMs() - lookedAtMs >= lookMs) {
       await parts.releasing.look();
-      progress.releasedWereTried();
       lookedAtMs = clock.monotonicMs();
     }
     if (progress.hasProgressed) {
@@ -58,6 +57,8 @@ async function take(session: Session, lane: Lane, step: Step, parts: AloneParts,
       await wait(session.clock, 1, session.ended);
       return;
     case "publish": {
+      // In hand from here on: what is written down is what goes, whatever comes out of a hole meanwhile.
+      lane.inHand = 1;
       if (head === undefined || !(await announce(session, progress, parts.saving, head.messageId, head.id))) return;
       return parts.publishing.publishFirst(lane);
     }

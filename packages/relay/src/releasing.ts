@@ -14,7 +14,7 @@ import type { Calling } from "./calling.ts";
 import type { GivingUp } from "./giving-up.ts";
 import type { Lane } from "./lanes.ts";
 import { laneOutcome, type Verdict } from "./outcomes.ts";
-import { headerParser, outgoingDeadLetter } from "./outgoing.ts";
+import { type Headers, headerParser, outgoingDeadLetter, unreadableReason } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { soloDeathsMax } from "./solo.ts";
@@ -29,9 +29,21 @@ export interface Releasing {
   run(): Promise<void>;
   /** Publishes released rows of a busy lane, as far as it gets. */
   publishReleased(lane: Lane): Promise<void>;
-  /** One look; answers the lanes that have something to do. */
-  look(): Promise<readonly Lane[]>;
+  /** One look; the lanes that have something to do are listed as ready. */
+  look(): Promise<void>;
 }
+
+/** How a call left its lane: it may have more to publish at once, it is to be tried again, or there is nothing left to do. */
+type Rest = "more" | "waits" | "nothing";
+
+/** What became of a released message that is neither done nor refused. */
+interface Tried {
+  /** Tries for its own sake. */
+  readonly times: number;
+  readonly mayBeStored: boolean;
+}
+
+const untried: Tried = { times: 0, mayBeStored: false };
 
 /** What the dead letters ask of publishing: how to take a rejection. */
 export interface RejectionJudge {
@@ -54,8 +66,16 @@ export function createReleasing(
   /** Which message a keyless lane stands for. */
   const singles = new Map<bigint, Lane>();
   const names = new WeakMap<Lane, ReleasedLane>();
-  /** Tries of released messages for their own sake; of a message that is done or refused nothing is kept. */
-  const attempts = new Map<bigint, number>();
+  /** Of released messages on their way; of one that is done or refused nothing is kept. */
+  const tried = new Map<bigint, Tried>();
+  /** Lanes that the first looks found and that nothing has become of yet: see `Progress.releasedWereTried`. */
+  const awaited = new Set<Lane>();
+  let areAllFound = false;
+
+  const noteTried = (lane: Lane): void => {
+    awaited.delete(lane);
+    if (areAllFound && awaited.size === 0) progress.releasedWereTried();
+  };
 
   const laneOf = (found: ReleasedLane): Lane => {
     const known = found.key === null ? singles.get(found.sequence) : undefined;
@@ -65,30 +85,29 @@ export function createReleasing(
     return lane;
   };
 
-  const look = async (): Promise<readonly Lane[]> => {
+  const look = async (): Promise<void> => {
     const { inserts } = givingUp;
     const wasInserting = givingUp.isInserting;
     session.report({ name: "relay.releasedReading" });
     const summary = await deadLetters.summary(connections.upkeep, reader);
-    if (session.ended.aborted) return [];
-    if (!summary.hasOpenRows) {
-      // Only an answer to a question that no insert of ours overlapped tells that nothing is open now.
-      if (!wasInserting && !givingUp.isInserting && inserts === givingUp.inserts) givingUp.nothingIsOpen();
-      return [];
-    }
-    const found = await deadLetters.findReleased(connections.upkeep, reader, lanesMax);
-    if (session.ended.aborted) return [];
-    const ready: Lane[] = [];
+    if (session.ended.aborted) return;
+    // Only an answer to a question that no insert of ours overlapped tells that nothing is open now.
+    if (!summary.hasOpenRows && !wasInserting && !givingUp.isInserting && inserts === givingUp.inserts) givingUp.nothingIsOpen();
+    const found = summary.hasOpenRows ? await deadLetters.findReleased(connections.upkeep, reader, lanesMax) : [];
+    if (session.ended.aborted) return;
+    let ready = 0;
     for (const one of found) {
       const lane = laneOf(one);
       if (lane.hasReleased || lane.waitsUntilMs > 0) continue;
       lane.hasReleased = true;
       lane.isOpen = lane.key !== null;
+      if (!areAllFound) awaited.add(lane);
       lanes.settle(lane);
-      ready.push(lane);
+      ready += 1;
     }
-    if (ready.length > 0) session.report({ name: "relay.releasedFound", messages: ready.length });
-    return ready;
+    if (found.length < lanesMax) areAllFound = true;
+    if (areAllFound && awaited.size === 0) progress.releasedWereTried();
+    if (ready > 0) session.report({ name: "relay.releasedFound", messages: ready });
   };
 
   /** Takes rows; null: the session has been ended. */
@@ -105,12 +124,11 @@ export function createReleasing(
       for (const letter of letters) await deadLetters.finish(tx, reader, letter);
     });
 
-  const refuse = async (lane: Lane, letter: DeadLetter, reason: string, mayBeStored: boolean): Promise<void> => {
+  const refuse = async (lane: Lane, letter: DeadLetter, reason: string, { times, mayBeStored }: Tried): Promise<void> => {
     session.report({ name: "relay.deadLettering", messageId: letter.messageId, sequence: letter.sequence, reason });
-    const tries = letter.attempts + (attempts.get(letter.sequence) ?? 0) + 1;
-    attempts.delete(letter.sequence);
+    tried.delete(letter.sequence);
     const isFenced = await givingUp.fenced("refuse released", async (tx) => {
-      await deadLetters.refuse(tx, reader, letter, { reason, attempts: tries, mayBeStored });
+      await deadLetters.refuse(tx, reader, letter, { reason, attempts: times, mayBeStored });
     });
     if (!isFenced) return;
     lane.hasHeld = true;
@@ -118,63 +136,67 @@ export function createReleasing(
   };
 
   /** Deals with the row a lane stopped at. */
-  const settle = async (lane: Lane, letter: DeadLetter, verdict: Verdict): Promise<void> => {
+  const settle = async (lane: Lane, letter: DeadLetter, verdict: Verdict): Promise<Rest> => {
     progress.survived(letter.sequence);
+    const before = tried.get(letter.sequence) ?? untried;
     if (verdict.kind === "rejected") {
       const reason = judge.judgeRejection(lane.topic, verdict.reason);
-      if (reason !== null) return refuse(lane, letter, reason, false);
-      waiting.topicFailed(lane.topic, 0);
+      if (reason === null) waiting.topicFailed(lane.topic, 0);
+      else await refuse(lane, letter, reason, { ...before, times: before.times + 1 });
+      return reason === null ? "waits" : "nothing";
     }
-    if (verdict.kind !== "failed") return;
+    if (verdict.kind !== "failed") return "waits";
+    const after = { times: before.times + (verdict.scope === "message" ? 1 : 0), mayBeStored: before.mayBeStored || verdict.mayBeStored };
+    tried.set(letter.sequence, after);
     if (verdict.scope === "topic") waiting.topicFailed(lane.topic, verdict.afterMs);
-    if (verdict.scope === "transport") waiting.transportFailed(verdict.afterMs);
-    if (verdict.scope === "message") {
-      const tries = (attempts.get(letter.sequence) ?? 0) + 1;
-      if (tries >= settings.attemptsMax)
-        return refuse(lane, letter, `attemptsExhausted:${verdict.reason}`, verdict.mayBeStored || letter.mayBeStored);
-      attempts.set(letter.sequence, tries);
-      waiting.laneWaits(lane, Math.max(verdict.afterMs, backoffMs(settings.messageBackoff, tries, settings.random)));
+    else if (verdict.scope === "transport") waiting.transportFailed(verdict.afterMs);
+    else if (after.times < settings.attemptsMax)
+      waiting.laneWaits(lane, Math.max(verdict.afterMs, backoffMs(settings.messageBackoff, after.times, settings.random)));
+    else {
+      await refuse(lane, letter, `attemptsExhausted:${verdict.reason}`, after);
+      return "nothing";
     }
+    return "waits";
   };
 
-  /** One take and one call. True: the lane may have more to publish. */
-  const publishSome = async (lane: Lane, name: ReleasedLane): Promise<boolean> => {
+  /** Why a released message cannot be published, without a try; null: it can. */
+  const hopelessReason = (letter: DeadLetter, headers: Headers | null): string | null =>
+    (progress.deaths.get(letter.sequence) ?? 0) >= soloDeathsMax ? "killsTheRelay" : unreadableReason(letter, headers);
+
+  /** One take and one call. */
+  const publishSome = async (lane: Lane, name: ReleasedLane): Promise<Rest> => {
     const letters = await take(name);
-    if (letters === null || letters.length === 0) return false;
-    const [first] = letters as readonly [DeadLetter, ...DeadLetter[]];
+    const first = letters?.[0];
+    if (letters === null || first === undefined) return "nothing";
     const headers = letters.map((letter) => parseHeaders(letter.headers));
-    if (headers[0] === null) {
-      await refuse(lane, first, "malformedHeaders", false);
-      return false;
-    }
-    if ((progress.deaths.get(first.sequence) ?? 0) >= soloDeathsMax) {
+    const reasons = letters.map((letter, place) => hopelessReason(letter, headers[place] ?? null));
+    if (typeof reasons[0] === "string") {
       progress.survived(first.sequence);
-      await refuse(lane, first, "killsTheRelay", true);
-      return false;
+      await refuse(lane, first, reasons[0], { times: 0, mayBeStored: reasons[0] === "killsTheRelay" });
+      return "nothing";
     }
-    const unreadableAt = headers.indexOf(null);
-    const sendable = unreadableAt === -1 ? letters : letters.slice(0, unreadableAt);
+    const hopelessAt = reasons.findIndex((reason) => reason !== null);
+    const sendable = hopelessAt === -1 ? letters : letters.slice(0, hopelessAt);
     const messages = sendable.map((letter, place) => outgoingDeadLetter(letter, headers[place] ?? new Map()));
-    if (session.isSolo && !(await announce(first.messageId, first.sequence))) return false;
+    if (session.isSolo && !(await announce(first.messageId, first.sequence))) return "nothing";
     const outcomes = await calling.publish(messages);
-    if (outcomes === null || session.ended.aborted) return false;
+    if (outcomes === null || session.ended.aborted) return "nothing";
     const { confirmed, verdict } = laneOutcome(outcomes, 0, messages.length);
     const done = sendable.slice(0, confirmed);
     for (const letter of done) {
       progress.survived(letter.sequence);
-      attempts.delete(letter.sequence);
+      tried.delete(letter.sequence);
       session.report({ name: "relay.releasedPublished", messageId: letter.messageId, sequence: letter.sequence });
     }
     if (done.length > 0) {
       progress.confirmed();
       waiting.transportSucceeded();
-      if (!(await finish(done))) return false;
+      if (!(await finish(done))) return "nothing";
       for (const letter of done) session.report({ name: "relay.releasedFinished", messageId: letter.messageId, sequence: letter.sequence });
     }
     const stopped = sendable[confirmed];
-    if (verdict.kind === "done" || stopped === undefined) return lane.key !== null;
-    await settle(lane, stopped, verdict);
-    return false;
+    if (verdict.kind === "done" || stopped === undefined) return lane.key === null ? "nothing" : "more";
+    return settle(lane, stopped, verdict);
   };
 
   /** Whether the lane is still open; asked while it is busy, so that nothing of ours can open it meanwhile. */
@@ -190,16 +212,19 @@ export function createReleasing(
     async publishReleased(lane) {
       const name = names.get(lane);
       if (name === undefined) return;
-      while (await publishSome(lane, name)) if (lane.topic.waitsUntilMs > 0 || session.isSolo || session.isDraining) break;
-      lane.hasReleased = false;
+      let rest: Rest;
+      do rest = await publishSome(lane, name);
+      while (rest === "more" && lane.topic.waitsUntilMs === 0 && !session.isSolo && !session.isDraining);
+      // What is left stays listed, and comes before anything else of its lane when its wait is over.
+      lane.hasReleased = rest !== "nothing";
+      if (rest !== "more") noteTried(lane);
       await refresh(lane);
-      if (lane.key === null) singles.delete(name.sequence);
+      if (lane.key === null && !lane.hasReleased) singles.delete(name.sequence);
     },
     async run() {
       do {
         if (session.isDraining || session.isSolo) continue;
         await look();
-        progress.releasedWereTried();
         kick();
       } while (await wait(clock, lookMs, session.ended));
     },
