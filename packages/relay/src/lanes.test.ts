@@ -26,6 +26,7 @@ const entry = (lane: Lane, id: number, over: Partial<Entry> = {}): Entry => ({
   unreadable: null,
   attempts: 0,
   mayBeStored: false,
+  isBrought: false,
   isAwaited: false,
   ...over,
 });
@@ -138,11 +139,13 @@ describe("the accounts of what is in memory", () => {
     lanes.load(first, row(1));
     lanes.load(first, row(1));
     expect(counts()).toEqual([2, 200, 0]);
+    expect([lanes.broughtCount, lanes.broughtBytes]).toEqual([1, 100]);
     lanes.park(second);
     lanes.leave(second);
     lanes.leave(second);
     lanes.leave(first);
     expect(counts()).toEqual([0, 0, 0]);
+    expect([lanes.broughtCount, lanes.broughtBytes]).toEqual([0, 0]);
   });
 
   it("count a large payload that was left in the database as parked", () => {

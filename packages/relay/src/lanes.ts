@@ -40,6 +40,8 @@ export interface Entry extends OpenId {
   attempts: number;
   /** One of the tries ended `unknown`. */
   mayBeStored: boolean;
+  /** Its bytes were brought when its turn came; they did not come with its batch. */
+  isBrought: boolean;
   /** It was stored open when the lease was acquired, and nothing has become of it yet. */
   isAwaited: boolean;
 }
@@ -87,6 +89,9 @@ export interface Lanes {
   /** Entries with their bytes in memory, and those bytes. */
   readonly loadedCount: number;
   readonly loadedBytes: number;
+  /** How many of them were brought when their turn came, and their bytes. */
+  readonly broughtCount: number;
+  readonly broughtBytes: number;
   readonly parkedCount: number;
   /** The lane of a message, made if it is not in memory. */
   lane(topic: string, key: string | null): Lane;
@@ -95,7 +100,9 @@ export interface Lanes {
   enter(entry: Entry): void;
   /** Takes an entry out: finished. */
   leave(entry: Entry): void;
+  /** Brings the bytes of an entry whose turn has come. */
   load(entry: Entry, row: LedgerRow): void;
+  /** Drops its bytes. */
   park(entry: Entry): void;
   /** What the lane can do now, under this policy. */
   step(lane: Lane, policy: "hold" | "skip"): Step;
@@ -116,6 +123,8 @@ export function createLanes(): Lanes {
   const keyless = new Set<Lane>();
   let loadedCount = 0;
   let loadedBytes = 0;
+  let broughtCount = 0;
+  let broughtBytes = 0;
   let parkedCount = 0;
 
   const topicOf = (name: string): Topic => {
@@ -141,6 +150,16 @@ export function createLanes(): Lanes {
     waitsUntilMs: 0,
   });
 
+  /** The bytes of a loaded entry go out of memory, with it or without. */
+  const unload = (entry: Entry): void => {
+    loadedCount -= 1;
+    loadedBytes -= entry.bytes;
+    if (!entry.isBrought) return;
+    entry.isBrought = false;
+    broughtCount -= 1;
+    broughtBytes -= entry.bytes;
+  };
+
   /** Takes everything that is known about an idle lane out of memory. */
   const forget = (lane: Lane): void => {
     lane.isOpen = false;
@@ -157,6 +176,12 @@ export function createLanes(): Lanes {
     },
     get loadedBytes() {
       return loadedBytes;
+    },
+    get broughtCount() {
+      return broughtCount;
+    },
+    get broughtBytes() {
+      return broughtBytes;
     },
     get parkedCount() {
       return parkedCount;
@@ -197,26 +222,24 @@ export function createLanes(): Lanes {
         if (place === -1) return;
         entries.splice(place, 1);
       }
-      if (entry.row === null) {
-        parkedCount -= 1;
-      } else {
-        loadedCount -= 1;
-        loadedBytes -= entry.bytes;
-      }
+      if (entry.row === null) parkedCount -= 1;
+      else unload(entry);
     },
     load(entry, row) {
       if (entry.row !== null) return;
       entry.row = row;
+      entry.isBrought = true;
       parkedCount -= 1;
       loadedCount += 1;
       loadedBytes += entry.bytes;
+      broughtCount += 1;
+      broughtBytes += entry.bytes;
     },
     park(entry) {
       if (entry.row === null) return;
       entry.row = null;
       parkedCount += 1;
-      loadedCount -= 1;
-      loadedBytes -= entry.bytes;
+      unload(entry);
     },
     step(lane, policy) {
       if (lane.isBusy || lane.lookUps > 0 || lane.waitsUntilMs > 0) return "nothing";

@@ -50,9 +50,9 @@ export interface RelayOptions {
   readonly callsPerTopicMax?: number;
   /** Default 16: calls of the transport at a time. */
   readonly callsMax?: number;
-  /** Default 10 000: messages with their payloads in memory. */
+  /** Default 10 000: with so many messages in memory, payloads and all, nothing new is read. Half as many that waited come on top. */
   readonly loadedMax?: number;
-  /** Default 33 554 432 bytes of payload in memory. */
+  /** Default 33 554 432: with so many bytes of payload in memory nothing new is read. Half as many that waited come on top. */
   readonly loadedBytesMax?: number;
   /** Default 2: wait between two reads while messages come. Lower costs statements, higher costs latency. */
   readonly pollMinMs?: number;

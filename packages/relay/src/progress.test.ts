@@ -15,6 +15,7 @@ const entry = (id: bigint): Entry => ({
   unreadable: null,
   attempts: 0,
   mayBeStored: false,
+  isBrought: false,
   isAwaited: false,
 });
 

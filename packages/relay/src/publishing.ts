@@ -39,6 +39,8 @@ export interface Publishing {
 /** What publishing hands over when a lane's next step is not a publish. */
 export interface LaneSteps {
   load(lane: Lane): void;
+  /** Loads on, if something of it had to wait. */
+  resumeLoading(): void;
   publishReleased(lane: Lane): Promise<void>;
 }
 
@@ -85,17 +87,36 @@ export function createPublishing(
     lanes.settle(lane);
   };
 
+  /** Released rows of a lane are a call like any other; they are never taken together with others. */
+  const publishReleased = (topic: Topic, lane: Lane): void => {
+    topic.calls += 1;
+    calls += 1;
+    const done = (): void => {
+      topic.calls -= 1;
+      calls -= 1;
+      listAgain(topic);
+    };
+    run(lane, 0, steps.publishReleased(lane).finally(done));
+  };
+
   /** Takes the next batch of a topic, and sends its lanes with other work on their way. */
   const take = (topic: Topic): Batch => {
     const batch = emptyBatch();
     // A topic that failed proves itself with one message.
     const messagesMax = topic.failures > 0 ? 1 : settings.batchMax;
     let place = 0;
-    while (place < topic.ready.length && batch.messages.length < messagesMax && batch.bytes < settings.batchBytesMax) {
+    while (
+      place < topic.ready.length &&
+      batch.messages.length < messagesMax &&
+      batch.bytes < settings.batchBytesMax &&
+      waiting.mayGo(topic)
+    ) {
       const lane = topic.ready[place] as Lane;
+      const step = lanes.step(lane, settings.keyPolicy);
+      if (step === "released" && batch.messages.length > 0) break;
       place += 1;
       lane.isListed = false;
-      switch (lanes.step(lane, settings.keyPolicy)) {
+      switch (step) {
         case "nothing":
           lanes.settle(lane);
           break;
@@ -110,16 +131,9 @@ export function createPublishing(
           run(lane, 1, givingUp.giveUp(lane, lane.entries[0]?.unreadable ?? "unreadable"));
           break;
         case "released":
-          topic.calls += 1;
-          run(
-            lane,
-            0,
-            steps.publishReleased(lane).finally(() => {
-              topic.calls -= 1;
-              listAgain(topic);
-            }),
-          );
-          break;
+          publishReleased(topic, lane);
+          topic.ready.splice(0, place);
+          return batch;
         case "publish":
           takeFrom(lane, batch, messagesMax);
           break;
@@ -132,7 +146,7 @@ export function createPublishing(
   const pump = (): void => {
     if (session.isDraining || session.isSolo || session.ended.aborted || session.transportWaitsUntilMs > 0) return;
     for (const topic of lanes.readyTopics) {
-      if (calls >= settings.callsMax) return;
+      if (calls >= settings.callsMax) break;
       lanes.readyTopics.delete(topic);
       while (topic.ready.length > 0 && topic.calls < settings.callsPerTopicMax && calls < settings.callsMax && waiting.mayGo(topic)) {
         const batch = take(topic);
@@ -141,6 +155,7 @@ export function createPublishing(
       // Still ready, but without a free call: whoever ends one of its calls lists it again.
       if (topic.ready.length > 0 && topic.calls === 0 && topic.waitsUntilMs === 0) lanes.readyTopics.add(topic);
     }
+    steps.resumeLoading();
   };
 
   const call = async (topic: Topic, batch: Batch): Promise<void> => {

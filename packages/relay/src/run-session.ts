@@ -6,7 +6,7 @@
  *        stop asked ─▶ nothing new, 500 ms for what is on the wire ─▶ save ─▶ hand the lease over
  *        R1 ─▶ loops end, calls on the wire are awaited (a key is never in two calls) ─▶ the caller begins anew
  */
-import { type Clock, wait } from "@waybill/core";
+import { type Clock, type Timer, wait, withDeadline } from "@waybill/core";
 import { keepPartitions, type LedgerFacts } from "@waybill/outbox";
 import { holdLease } from "@waybill/sql";
 import { createCalling } from "./calling.ts";
@@ -28,6 +28,8 @@ import { createWaiting } from "./waiting.ts";
 
 const upkeepMs = 60_000;
 const removedAtOnceMax = 1_000;
+/** How long the loops of a session that is over may take to notice. */
+const loopsMs = 500;
 
 /** What a session began with. */
 export interface SessionStart {
@@ -113,7 +115,7 @@ export async function runSession(
     ended: ended.signal,
     fail,
     report,
-    after: (afterMs, callback) => callLater(clock, afterMs, ended.signal, callback),
+    after: timersUntil(clock, ended.signal),
   };
   const progress = createProgress(solo.deaths);
 
@@ -133,7 +135,7 @@ export async function runSession(
     const calling = createCalling(session);
     const waiting = createWaiting(session, progress, kick);
     const givingUp = createGivingUp(session, progress, summary.hasOpenRows);
-    const loading = createLoading(session, progress, kick);
+    const loading = createLoading(session, progress, waiting, kick);
     const announceNext = (messageId: string, sequence: bigint): Promise<boolean> =>
       announce(session, progress, saving, messageId, sequence);
     const judge = {
@@ -142,6 +144,7 @@ export async function runSession(
     const releasing = createReleasing(session, progress, calling, waiting, givingUp, judge, announceNext, kick);
     const publishing = createPublishing(session, progress, calling, waiting, givingUp, {
       load: loading.load,
+      resumeLoading: loading.resume,
       publishReleased: releasing.publishReleased,
     });
     const reading = createReading(session, progress, waiting, givingUp, summary, kick);
@@ -179,7 +182,8 @@ export async function runSession(
   // An outage of ours alone is somebody else's chance; after any other failure we go on at once under the lease we have.
   if (!hasFailed || cause === "transportOutage") await release(start, fence);
   await Promise.all(Object.values(connections).map((connection) => connection.close()));
-  await Promise.allSettled(loops);
+  // One that publishes alone may sit in a call that never settles; it does nothing any more when it wakes.
+  await withDeadline(clock, loopsMs, Promise.allSettled(loops));
   return hasFailed ? { kind: "failed", cause, wasSolo: session.isSolo } : { kind: "drained" };
 }
 
@@ -205,13 +209,22 @@ async function keepUp(session: Session): Promise<void> {
   }
 }
 
-function callLater(clock: Clock, afterMs: number, ended: AbortSignal, callback: () => void): void {
-  const timer = clock.setTimer(afterMs, () => {
-    ended.removeEventListener("abort", cancel);
-    if (!ended.aborted) callback();
-  });
-  const cancel = (): void => timer.cancel();
-  ended.addEventListener("abort", cancel, { once: true });
+/** Timers that `ended` cancels, with one listener for all of them: every lane that waits has one. */
+function timersUntil(clock: Clock, ended: AbortSignal): (afterMs: number, callback: () => void) => void {
+  const timers = new Set<Timer>();
+  const cancelAll = (): void => {
+    for (const timer of timers) timer.cancel();
+    timers.clear();
+  };
+  ended.addEventListener("abort", cancelAll, { once: true });
+  return (afterMs, callback) => {
+    if (ended.aborted) return;
+    const timer = clock.setTimer(afterMs, () => {
+      timers.delete(timer);
+      callback();
+    });
+    timers.add(timer);
+  };
 }
 
 function firstOf(...signals: readonly AbortSignal[]): Promise<void> {

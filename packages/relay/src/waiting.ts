@@ -63,7 +63,8 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
       topic.waitsUntilMs = clock.monotonicMs() + waitMs;
       lanes.readyTopics.delete(topic);
       let parked = 0;
-      for (const lane of lanes.all()) if (lane.topic === topic && !lane.isBusy) parked += park(lane);
+      // What a busy lane has in hand is left to whoever has it.
+      for (const lane of lanes.all()) if (lane.topic === topic) parked += park(lane);
       reportParked(topic, parked);
       session.after(waitMs, () => {
         topic.waitsUntilMs = 0;
