@@ -174,8 +174,8 @@ async function openFixture(server: TestServer | undefined): Promise<{ fixture: R
     },
     async isSaved(wanted) {
       const isSaved = async (): Promise<boolean> => {
-        const { lastId, ranges } = await fixture.subscription();
-        return lastId === wanted && ranges.length === 0;
+        const saved = await fixture.subscription().catch(() => null);
+        return saved !== null && saved.lastId === wanted && saved.ranges.length === 0;
       };
       await waitUntil(isSaved, { what: `the saved cursor is at ${wanted}, with nothing open` });
     },

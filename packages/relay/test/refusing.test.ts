@@ -1,0 +1,87 @@
+import { deadLetterMigrations } from "@waybill/dead-letter";
+import { outboxMigrations } from "@waybill/outbox";
+import { migrateUp, namespace, sqlMigrations } from "@waybill/sql";
+import { describe, expect } from "vitest";
+import { itOn, type RelayFixture, row, type StartedRelay } from "./relay-fixture.ts";
+
+const it = itOn();
+
+const rejectsWith = (relay: StartedRelay, code: string, facts: object = {}): Promise<void> =>
+  expect(relay.ended).rejects.toMatchObject({ code, facts: expect.objectContaining(facts) });
+
+/** A cursor that was saved after a few messages. */
+async function published(fixture: RelayFixture): Promise<void> {
+  await fixture.append(row("k"), row("k"), row("k"));
+  const relay = fixture.start();
+  await relay.hasPublished(3);
+  await relay.stop();
+}
+
+describe("a relay stops for an operator", () => {
+  it("when its cursor lies beyond the ids handed out: a dump was restored, or the counter set back", async ({ fixture }) => {
+    await published(fixture);
+    await fixture.run("truncate waybill_outbox restart identity");
+    await fixture.append(row("k"));
+    const relay = fixture.start();
+    await rejectsWith(relay, "WAYBILL_LEDGER_UNSAFE", { found: "last id 3, handed out 1" });
+    expect(relay.eventsOf("relay.lineageChanged")).toMatchObject([{ wentBack: true }]);
+    expect(relay.transport.received).toEqual([]);
+    // It changed nothing about where the subscription is.
+    expect(await fixture.subscription()).toMatchObject({ lastId: 3 });
+  });
+
+  it("but not because another relay went on while it was about to take the lease", async ({ fixture }) => {
+    await published(fixture);
+    const other = await fixture.client();
+    await other.query("begin");
+    await other.query("select 1 from waybill_subscription for update");
+    const relay = fixture.start();
+    await relay.seen("relay.leaseAcquiring");
+    // Its facts are older than what the other one leaves behind.
+    await fixture.appendMany(10);
+    await other.query("update waybill_subscription set last_id = 13");
+    await other.query("commit");
+    await relay.seen("relay.leaseAcquired");
+    await fixture.append(row("k"));
+    await relay.hasPublished(1);
+    expect(relay.sequences()).toEqual([14]);
+    expect(relay.eventsOf("relay.lineageChanged")).toEqual([]);
+  });
+
+  it("when a set of migrations is missing, and says which", async ({ fixture }) => {
+    const place = { prefix: "other_" };
+    await rejectsWith(fixture.start(place), "WAYBILL_SCHEMA_MISMATCH", { set: "outbox", found: null });
+    await migrateUp(fixture.database, namespace("postgres", place), [sqlMigrations, outboxMigrations, deadLetterMigrations]);
+    await rejectsWith(fixture.start(place), "WAYBILL_SCHEMA_MISMATCH", { set: "relay", found: null });
+  });
+
+  it("when the tables are of a newer version, or were made from other files", async ({ fixture }) => {
+    await fixture.run(
+      'insert into waybill_migration select (jsonb_populate_record(m, \'{"number": 99, "name": "099_later.sql"}\')).* from waybill_migration m where set_name = \'relay\'',
+    );
+    await rejectsWith(fixture.start(), "WAYBILL_SCHEMA_MISMATCH", { set: "relay" });
+    await fixture.run("delete from waybill_migration where number = 99");
+    await fixture.run("update waybill_migration set checksum = repeat('0', 64) where set_name = 'relay'");
+    await rejectsWith(fixture.start(), "WAYBILL_MIGRATION_CHANGED", { set: "relay" });
+  });
+
+  for (const [what, prepare] of Object.entries({
+    "that was used before": published,
+    "that was never used": async () => undefined,
+  }))
+    it(`when the server takes no writes, for a subscription ${what}`, async ({ fixture }) => {
+      await prepare(fixture);
+      await fixture.run(`alter database ${new URL(fixture.url).pathname.slice(1)} set default_transaction_read_only = on`);
+      const relay = fixture.start();
+      await rejectsWith(relay, "WAYBILL_LEDGER_UNSAFE", { rule: "the server takes writes" });
+    });
+
+  for (const [what, change] of Object.entries({
+    "step by more than one": "alter table waybill_outbox alter column id set increment by 2",
+    "are cached": "alter sequence waybill_outbox_id_seq cache 20",
+  }))
+    it(`when ids ${what}`, async ({ fixture }) => {
+      await fixture.run(change);
+      await rejectsWith(fixture.start(), "WAYBILL_LEDGER_UNSAFE");
+    });
+});
