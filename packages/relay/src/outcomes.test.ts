@@ -41,6 +41,11 @@ it("an unknown outcome is told from a retry: the receiver may have the message",
   });
 });
 
+it("a failure is named by its reason and the broker's own code", () => {
+  const failed = laneOutcome([{ kind: "retry", scope: "topic", error: error("status", "404") }], 0, 1);
+  expect(failed.verdict).toMatchObject({ kind: "failed", reason: "status:404" });
+});
+
 it("a rejection is named by its reason and the broker's own code", () => {
   expect(laneOutcome([rejected("tooLarge", "10")], 0, 1).verdict).toEqual({ kind: "rejected", reason: "tooLarge:10" });
   expect(laneOutcome([rejected("tooLarge")], 0, 1).verdict).toEqual({ kind: "rejected", reason: "tooLarge" });

@@ -37,12 +37,13 @@ export function laneOutcome(outcomes: readonly PublishOutcome[], from: number, t
 }
 
 function verdictOf(outcome: Exclude<PublishOutcome, { kind: "confirmed" }>): Verdict {
-  const { reason, brokerCode } = outcome.error.facts;
+  const { reason: word, brokerCode } = outcome.error.facts;
+  const reason = brokerCode === null ? word : `${word}:${brokerCode}`;
   switch (outcome.kind) {
     case "rejected":
-      return { kind: "rejected", reason: brokerCode === null ? reason : `${reason}:${brokerCode}` };
+      return { kind: "rejected", reason };
     case "retry":
-      if (reason === behindItsKey) return { kind: "untried" };
+      if (word === behindItsKey) return { kind: "untried" };
       return { kind: "failed", scope: outcome.scope, reason, afterMs: outcome.afterMs ?? 0, mayBeStored: false };
     case "unknown":
       return { kind: "failed", scope: outcome.scope, reason, afterMs: outcome.afterMs ?? 0, mayBeStored: true };
