@@ -18,6 +18,23 @@ describe("a message that fails for its own sake", () => {
     expect(relay.eventsOf("relay.retrying")[0]).toMatchObject({ attempt: 1, scope: "message", topic: "orders", mayBeStored: false });
   });
 
+  it("costs no listener of its own while it waits, however many do", async ({ fixture }) => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): number => warnings.push(warning);
+    process.on("warning", onWarning);
+    try {
+      const transport = memoryTransport();
+      const failing = transport.inject({ kind: "retry", times: 300 });
+      await fixture.appendMany(200, "'orders', null, '{}'");
+      const relay = fixture.start({ memory: transport });
+      await relay.hasPublished(200);
+      expect(failing.fired).toBe(300);
+    } finally {
+      process.off("warning", onWarning);
+    }
+    expect(warnings.filter(({ name }) => name === "MaxListenersExceededWarning")).toEqual([]);
+  });
+
   it("is published again when its outcome is unknown", async ({ fixture }) => {
     const transport = memoryTransport();
     transport.inject({ kind: "unknown", isStored: true, times: 1, when: ({ sequence }) => sequence === 1n });

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "@waybill/core";
 import { type MemoryTransport, memoryTransport, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
 import { itOn, type RelayFixture, row } from "./relay-fixture.ts";
@@ -56,6 +57,27 @@ describe("a message that is rejected", () => {
   });
 });
 
+describe("a relay that has lost its lease", () => {
+  it("writes no dead letter any more, however late its unit comes", async ({ fixture }) => {
+    const blocker = await fixture.client();
+    const relay = fixture.start({ memory: rejecting(1), leaseMs: 600_000 });
+    await relay.seen("relay.batchApplied");
+    await blocker.query("begin");
+    await blocker.query("select 1 from waybill_subscription for update");
+    await fixture.append(row("k"));
+    await relay.seen("relay.deadLettering");
+    // The unit waits for the row; when it gets it, the lease is somebody else's.
+    await blocker.query(
+      "update waybill_subscription set epoch = epoch + 1, owner = gen_random_uuid(), lease_until = clock_timestamp() + interval '1 hour'",
+    );
+    await blocker.query("commit");
+    await relay.seen("relay.leaseLost", { when: ({ reason }) => reason === "fenced" });
+    await relay.seen("relay.standby");
+    expect(await fixture.letters()).toEqual([]);
+    expect(relay.eventsOf("relay.deadLettered")).toEqual([]);
+  });
+});
+
 describe("behind a dead letter, with the policy hold", () => {
   it("messages are held, and released in order by its redrive; newer ones join until the lane is clear", async ({ fixture }) => {
     const transport = rejecting(1);
@@ -91,6 +113,21 @@ describe("behind a dead letter, with the policy hold", () => {
     const bytes = (payload: string | Uint8Array | null): string | null =>
       payload === null ? null : Buffer.from(payload).toString("base64");
     expect(transport.received.map(({ payload }) => bytes(payload))).toEqual(payloads.map(bytes));
+  });
+
+  it("hundreds are held and released in order, while more come", async ({ fixture }) => {
+    const transport = rejecting(1);
+    await fixture.appendMany(250, "'orders', 'k', '{}'");
+    const relay = fixture.start({ memory: transport });
+    await waitUntil(async () => (await fixture.letters()).length === 250, { what: "all are dead or held" });
+    transport.heal();
+    await fixture.redrive();
+    await relay.hasPublished(1);
+    await fixture.appendMany(150, "'orders', 'k', '{}'");
+    await relay.hasPublished(400);
+    expect(relay.sequences()).toEqual(Array.from({ length: 400 }, (_, place) => place + 1));
+    await fixture.isSaved(400);
+    await waitUntil(async () => (await fixture.letters()).every((letter) => letter.split(" ")[1] === "done"), { what: "all are done" });
   });
 
   it("a discard lets those behind it go", async ({ fixture }) => {
@@ -377,6 +414,24 @@ describe("looking up", () => {
     await hasLetters(fixture, "1 dead tooLarge", "2 held -");
     await relay.seen("relay.lookedUp", { when: ({ finished }) => finished > 0 });
     expect(relay.sequences()).toEqual([]);
+  });
+});
+
+describe("decided dead letters", () => {
+  it("go after their time, and open ones never", async ({ fixture }) => {
+    await fixture.append(row("a"), row("b"), row("c"));
+    const first = fixture.start({ memory: rejecting(1, 2, 3) });
+    await waitUntil(async () => (await fixture.letters()).length === 3, { what: "all are dead" });
+    await first.stop();
+    await fixture.run(
+      `update waybill_dead_letter
+       set state = case when sequence < 3 then 'discarded' else 'dead' end,
+           decided_at = case sequence when 1 then clock_timestamp() - interval '31 days' when 2 then clock_timestamp() - interval '29 days' end`,
+    );
+    // Upkeep comes every minute; here a minute is short.
+    const shortMinutes: Clock = { ...systemClock, setTimer: (ms, callback) => systemClock.setTimer(ms === 60_000 ? 10 : ms, callback) };
+    fixture.start({ clock: shortMinutes });
+    await hasLetters(fixture, "2 discarded tooLarge", "3 dead tooLarge");
   });
 });
 

@@ -237,6 +237,15 @@ describe("publishing", () => {
     expect(mostBytes).toBeLessThan(1_000_000 + 500 * 15_400);
   });
 
+  it("large payloads among a backlog that fills the memory come in their turn", async ({ fixture }) => {
+    await fixture.appendMany(1_500, "'orders', 'k' || n % 50, repeat('x', case when n % 3 = 0 then 20000 else 10 end)");
+    const relay = fixture.start({ loadedMax: 200, loadedBytesMax: 400_000, batchMax: 20 });
+    await relay.hasPublished(1_500);
+    for (const [, sequences] of firstPublications(relay.transport.received)) expect(isAscending(sequences)).toBe(true);
+    await fixture.isSaved(1_500);
+    expect(relay.relay.health()).toMatchObject({ loadedBytes: 0, parked: 0, unconfirmed: 0 });
+  });
+
   it("a listener that throws disturbs nothing", async ({ fixture }) => {
     await fixture.append(row("k"));
     const relay = fixture.start({
