@@ -235,16 +235,22 @@ forEachPostgres((server) =>
       expect(await table.states(reader)).toEqual(["1 released", "2 discarded"]);
     });
 
-    test("a redrive that is under way when its lane is taken is waited for and taken, too", async () => {
+    test("a take waits for nobody who is at a released row, and ends before a held row that somebody else has changed", async () => {
       newReader();
-      await table.insert(reader, [letter(1), letter(2, { reason: null })]);
-      let taking: Promise<readonly unknown[]> = Promise.resolve([]);
+      await table.insert(reader, [letter(1), letter(2, { reason: null }), letter(3, { reason: null })]);
+      await redrive(1);
+      const { claim, takeReleased } = table.deadLetters;
+      let second: Promise<readonly { readonly sequence: bigint }[]> = Promise.resolve([]);
       await table.unit(async (tx) => {
-        await tx.query(`update ${table.deadLetters.table} set state = 'released' where reader = $1 and sequence = 1`, [reader.name]);
-        taking = table.unit((other) => table.deadLetters.takeReleased(other, reader, lane, 10));
+        expect(await claim(tx, reader, letter(1))).toBe(true);
+        expect(await table.unit((other) => takeReleased(other, reader, lane, 1))).toHaveLength(1);
+        expect(await takeReleased(tx, reader, lane, 2)).toHaveLength(2);
+        second = table.unit((other) => takeReleased(other, reader, lane, 10));
         await waitForLock();
       });
-      expect(await taking).toHaveLength(2);
+      // 2 was released by the first one, after the second had looked: 3 does not go before it.
+      expect((await second).map(({ sequence }) => sequence)).toEqual([1n]);
+      expect((await table.unit((tx) => takeReleased(tx, reader, lane, 10))).map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
     });
 
     test("types that became known are released, of their reason only and by pages", async () => {

@@ -244,14 +244,20 @@ async function putAside({ engine, arrival, way, counted }: Attempt, reason: stri
   const work = async (tx: OwnedTx): Promise<UnitEnd> => {
     const opened = await way.reopen(tx);
     if (opened === "gone") return { kind: "gone" };
-    if (opened === "duplicate") return { kind: "settled", as: "duplicate" };
+    if (opened === "duplicate") {
+      await engine.store.clearAttempts(tx, arrival.id);
+      return { kind: "settled", as: "duplicate" };
+    }
     engine.report({ name: "inbox.deadLettering", messageId: arrival.id, reason });
     await way.putAside(tx, reason, attempts, opened === "claimed");
     engine.report({ name: "inbox.committing", messageId: arrival.id });
     return { kind: "putAside", reason };
   };
   const outcome = await engine.settings.database.unitOfWork(work, { operation: "dead letter" });
-  if (outcome.kind === "committed") return afterCommit(engine, arrival, outcome.value);
+  if (outcome.kind === "committed") {
+    if (outcome.value.kind === "gone") await withdraw(engine, arrival.id, counted);
+    return afterCommit(engine, arrival, outcome.value);
+  }
   if (outcome.kind === "unknown") engine.report({ name: "inbox.outcomeUnknown", messageId: arrival.id });
   return disturbed(engine, arrival, counted, codeOf(outcome.error));
 }

@@ -363,6 +363,32 @@ forEachPostgres((server) =>
       expect(() => inbox.on(shop.orderPlaced, () => undefined)).toThrow("handler already");
     });
 
+    test("a dead letter that is delivered once more is not taken for handled: its redrive runs it", async () => {
+      const { inbox } = fixture.inbox();
+      inbox.on(shop.orderPlaced, ({ id }, tx, { isRedriven }) => (isRedriven ? effect(tx, id) : reject("closed")));
+      const message = placed({ key: null });
+      await inbox.process(delivery(message));
+      expect(await inbox.process(delivery(message, true))).toEqual({ kind: "done", as: "deadLettered" });
+      await redrive(message.id);
+      expect(await inbox.redrive()).toBe(1);
+      expect(await fixture.effects()).toEqual([message.id]);
+    });
+
+    test("a process leaves a lane to the one that is at it, without waiting", async () => {
+      const { inbox } = fixture.inbox();
+      let other = 0;
+      inbox.on(shop.orderPlaced, async ({ id }, tx, { isRedriven }) => {
+        if (!isRedriven) reject("closed");
+        other += await effectInbox().inbox.redrive();
+        await effect(tx, id);
+      });
+      const messages = [placed(), placed()];
+      for (const message of messages) await inbox.process(delivery(message));
+      await redriveDeadLetters(fixture.database, space, { state: "dead" }, { who: "ann", why: null });
+      expect(await inbox.redrive()).toBe(2);
+      expect([other, await fixture.effects()]).toEqual([0, messages.map(({ id }) => id)]);
+    });
+
     test("a redriven message is the one that came, with its headers, its place and its attempts begun anew", async () => {
       const { inbox } = fixture.inbox({ attemptsMax: 1 });
       const seen: unknown[] = [];

@@ -1,47 +1,47 @@
 import type { Identifier } from "@waybill/sql";
 
 /**
- * Takes the open rows of a lane of reader $2 of origin $1 by sequence, up to the first dead one, and sets the held among them to
+ * Takes the open rows of a lane of reader $2 of origin $1 in their order, up to the first dead one, and sets the held ones among them to
  * released.
  *
- * $3 topic · $4 key, or null for the messages without key at $5 · $5 sequence, read only without key · $6 the most rows · $7 the most
+ * $3 topic · $4 key, or null for the message without key at $5 · $5 sequence, read only without key · $6 the most rows · $7 the most
  * bytes of payload, beyond the first row.
  *
- * The rows are locked first: a discard or redrive that was quicker is waited for and seen, one that comes later finds them released
- * and is refused. What is set to released is found by its place, up to the last row taken: a join would be quadratic in a plan made
- * without statistics. No row: the lane has no open row, or its first one is dead. Served by the index of open rows, or the primary key.
+ * Released rows are not locked: of several processes of one reader, one may be at them. Held rows are locked by their update, so a discard
+ * that was quicker is waited for and seen, and one that comes later finds them released and is refused. The answer ends before a held
+ * row that somebody else changed meanwhile, for whatever came of it stands before the rest; the next call tells.
+ *
+ * What is set to released is found by its place, up to the last row taken: a join would be quadratic in a plan made without statistics.
+ * No row: the lane has no open row, or its first one is dead. Served by the index of open rows, or the primary key.
  */
 export const takeReleased = (letters: Identifier): string => `
   with open as materialized (
-    select *
-    from ${letters}
-    where origin = $1 and reader = $2
-      and left(topic, 249) = left($3, 249) and topic = $3
-      and left(key, 255) = left($4, 255) and key = $4
-      and state in ('dead', 'held', 'released')
-    order by sequence, position
-    limit $6
-    for update
-  ),
-  single as materialized (
-    select *
-    from ${letters}
-    where $4::text is null
-      and origin = $1 and reader = $2
-      and sequence = $5 and topic = $3 and key is null
-      and state = 'released'
-    order by message_id
-    limit $6
-    for update
+    (select *
+     from ${letters}
+     where origin = $1 and reader = $2
+       and left(topic, 249) = left($3, 249) and topic = $3
+       and left(key, 255) = left($4, 255) and key = $4
+       and state in ('dead', 'held', 'released')
+     order by sequence, position
+     limit $6)
+    union all
+    (select *
+     from ${letters}
+     where $4::text is null
+       and origin = $1 and reader = $2
+       and sequence = $5 and topic = $3 and key is null
+       and state = 'released'
+     order by message_id
+     limit $6)
   ),
   taken as materialized (
     select *
     from (
-      select found.*,
+      select open.*,
              bool_or(state = 'dead') over up_to_here as is_behind_dead,
              sum(coalesce(octet_length(payload), octet_length(payload_bytes), 0)) over up_to_here as bytes,
              row_number() over up_to_here as place
-      from (select * from open union all select * from single) as found
+      from open
       window up_to_here as (order by sequence, position)
     ) as weighed
     where not is_behind_dead
@@ -55,6 +55,13 @@ export const takeReleased = (letters: Identifier): string => `
       and left(key, 255) = left($4, 255) and key = $4
       and (sequence, position) <= (select sequence, position from taken order by place desc limit 1)
       and state = 'held'
+    returning position
+  ),
+  changed_meanwhile as (
+    select min(place) as first_place
+    from taken
+    where state = 'held'
+      and position not in (select position from released)
   )
   select sequence::text as sequence, message_id, type, topic, key, headers, payload,
          encode(payload_bytes, 'hex') as payload_hex,
@@ -63,4 +70,5 @@ export const takeReleased = (letters: Identifier): string => `
          case when may_be_stored then 1 else 0 end as may_be_stored,
          (extract(epoch from given_up_at) * 1000)::text as given_up_at_ms
   from taken
-  order by taken.sequence, taken.position`;
+  where place < coalesce((select first_place from changed_meanwhile), place + 1)
+  order by place`;
