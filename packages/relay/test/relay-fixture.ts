@@ -1,11 +1,10 @@
 /**
  * A database with everything a relay needs in it, for one test; relays beside it, and an application that inserts by plain SQL.
- * What was started is stopped and what was made is dropped when the test ends, however it ends.
+ * What was started is stopped when the test ends, however it ends, and the database is given back.
  */
 import type { OutgoingMessage, RelayEvent } from "@waybill/core";
-import { type DeadLetterFilter, deadLetterMigrations, discardDeadLetters, redriveDeadLetters } from "@waybill/dead-letter";
-import { outboxMigrations } from "@waybill/outbox";
-import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import { type DeadLetterFilter, discardDeadLetters, redriveDeadLetters } from "@waybill/dead-letter";
+import { type Database, namespace, openDatabase } from "@waybill/sql";
 import {
   type LedgerWriter,
   type MemoryTransport,
@@ -13,12 +12,12 @@ import {
   type NewLedgerRow,
   postgresLedgerWriter,
   type TestServer,
-  testDatabase,
   waitUntil,
 } from "@waybill/testing";
 import pg from "pg";
-import { test } from "vitest";
-import { createRelay, type Relay, type RelayOptions, relayMigrations } from "../src/index.ts";
+import { afterAll, test } from "vitest";
+import { createRelay, type Relay, type RelayOptions } from "../src/index.ts";
+import { relayDatabases } from "./relay-databases.ts";
 
 export type EventOf<Name extends RelayEvent["name"]> = Extract<RelayEvent, { readonly name: Name }>;
 
@@ -99,25 +98,30 @@ export const row = (key: string | null, payload: string | Uint8Array | null = "{
 });
 
 /** `it` with a fixture of one's own on `server`; without one, on the first of the run. */
-export const itOn = (server?: TestServer) =>
-  test.extend<{ readonly fixture: RelayFixture }>({
+export const itOn = (server?: TestServer) => {
+  const databases = relayDatabases(server);
+  afterAll(() => databases.drop());
+  return test.extend<{ readonly fixture: RelayFixture }>({
     fixture: async ({ onTestFinished }, use) => {
-      const { fixture, drop } = await openFixture(server);
-      onTestFinished(drop);
+      const own = await databases.take();
+      const { fixture, end } = await openFixture(own.url);
+      onTestFinished(async () => {
+        await end();
+        await databases.giveBack(own);
+      });
       await use(fixture);
     },
   });
+};
 
-async function openFixture(server: TestServer | undefined): Promise<{ fixture: RelayFixture; drop: () => Promise<void> }> {
-  const own = await testDatabase(server === undefined ? {} : { server: server.name });
-  const database = openDatabase({ url: own.url });
+async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: () => Promise<void> }> {
+  const database = openDatabase({ url });
   const space = namespace("postgres");
-  await migrateUp(database, space, [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations]);
   const clients: pg.Client[] = [];
   const started: StartedRelay[] = [];
   const client = async (): Promise<pg.Client> => {
-    const made = new pg.Client({ connectionString: own.url });
-    made.on("error", () => undefined); // dropping the database ends sessions
+    const made = new pg.Client({ connectionString: url });
+    made.on("error", () => undefined); // giving the database back ends sessions
     await made.connect();
     clients.push(made);
     return made;
@@ -125,12 +129,12 @@ async function openFixture(server: TestServer | undefined): Promise<{ fixture: R
   const main = await client();
   const run = async (sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
     (await main.query(sql, [...values])).rows as Record<string, unknown>[];
-  const begin = (): Promise<LedgerWriter> => postgresLedgerWriter({ url: own.url });
+  const begin = (): Promise<LedgerWriter> => postgresLedgerWriter({ url });
   const reader = { origin: "relay", reader: "default/default" } as const;
   const decision = { who: "test", why: null };
 
   const fixture: RelayFixture = {
-    url: own.url,
+    url,
     database,
     client,
     run,
@@ -187,13 +191,12 @@ async function openFixture(server: TestServer | undefined): Promise<{ fixture: R
     redrive: async (filter = {}) => (await redriveDeadLetters(database, space, { ...reader, ...filter }, decision)).rows,
     discard: async (filter = {}) => (await discardDeadLetters(database, space, { ...reader, ...filter }, decision)).rows,
   };
-  const drop = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     await Promise.all(started.map((one) => one.stop().catch(() => undefined)));
     await database.close();
     await Promise.all(clients.map((open) => open.end()));
-    await own.drop();
   };
-  return { fixture, drop };
+  return { fixture, end };
 }
 
 function startRelay(
