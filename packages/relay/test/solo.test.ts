@@ -171,6 +171,42 @@ describe("the message that is written down", () => {
   });
 });
 
+describe("commits", () => {
+  it("are relaxed for saves of the cursor, and durable for the lease and for what is written down before a message goes alone", async ({
+    fixture,
+  }) => {
+    await fixture.run("create table commits (what text, mode text)");
+    await fixture.run(`
+      create function note_commit() returns trigger language plpgsql as $$
+      begin
+        insert into commits
+        select case when new.epoch > old.epoch then 'acquire' when new.owner is null then 'release'
+                    when new.solo_id is not null then 'alone' when new.last_id > old.last_id then 'save' else 'other' end,
+               current_setting('synchronous_commit');
+        return null;
+      end $$`);
+    await leave(fixture, {});
+    await fixture.run(
+      "create constraint trigger note_commit after update on waybill_subscription deferrable initially deferred for each row execute function note_commit()",
+    );
+    await fixture.append(row("k"));
+    const relay = fixture.start();
+    await relay.seen("relay.soloEnded");
+    await fixture.append(row("k"), row("k"));
+    await fixture.isSaved(3);
+    await relay.stop();
+    const modes = await fixture.run(
+      "select what, string_agg(distinct mode, ',') as mode from commits where what <> 'other' group by what order by what",
+    );
+    expect(modes).toEqual([
+      { what: "acquire", mode: "on" },
+      { what: "alone", mode: "on" },
+      { what: "release", mode: "on" },
+      { what: "save", mode: "off" },
+    ]);
+  });
+});
+
 describe("a death", () => {
   it("is counted for the message that was published alone, before anything is published", async ({ fixture }) => {
     await fixture.append(row("a"), row("b"));
