@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { Socket } from "node:net";
+import { createSecureContext } from "node:tls";
 import type { DialGuard } from "./dial-guard.ts";
 
 /** Trust and identity for `https:`. Certificates are always verified; nothing here switches that off. */
@@ -10,6 +11,20 @@ export interface TlsOptions {
   /** Our own certificate and its private key, PEM, for receivers that ask for one. */
   readonly cert?: string;
   readonly key?: string;
+}
+
+/**
+ * The rule that these options break, or null. Asked once, at configuration: a certificate that does not load would fail every
+ * request before it is made, through no fault of any message. The library's own words are left out, for they are about a key.
+ */
+export function tlsProblem({ ca, cert, key }: TlsOptions): string | null {
+  if ((cert === undefined) !== (key === undefined)) return "needs cert and key together, or neither";
+  try {
+    createSecureContext({ ca, cert, key });
+    return null;
+  } catch {
+    return "must be PEM: the authorities as ca, a certificate as cert and the private key that belongs to it, not encrypted, as key";
+  }
 }
 
 /** The connections to one destination; shared with no other. */

@@ -1,6 +1,8 @@
 import { type ConfigProblem, isWaybillError, secret, signingSecret } from "@waybill/core";
 import { describe, expect, test } from "vitest";
+import { selfSigned } from "../test/self-signed.ts";
 import { checkDestination, type HttpDestination } from "./destination.ts";
+import { httpCaller } from "./http-caller.ts";
 import { type HttpTransportOptions, httpTransport } from "./http-transport.ts";
 
 const secrets = [signingSecret(`whsec_${Buffer.alloc(24, 1).toString("base64")}`)];
@@ -79,6 +81,25 @@ describe("destination", () => {
       "topics.payments.secrets",
     ]);
     expect(problemsOf({ topics: {} })).toEqual(["topics must name at least one topic"]);
+  });
+
+  test("a client certificate that cannot be used is refused before anything is sent", () => {
+    const url = "https://receiver.example/";
+    const own = selfSigned();
+    expect(problemsOf({ url, secrets, tls: own })).toEqual([]);
+    expect(problemsOf({ url, secrets, tls: { ca: own.cert } })).toEqual([]);
+    for (const tls of [
+      { cert: "garbage", key: "garbage" },
+      { cert: own.cert, key: "garbage" },
+      { cert: "garbage", key: own.key },
+      { cert: own.cert, key: selfSigned().key },
+      { cert: own.cert },
+      { key: own.key },
+    ]) {
+      expect(problemsOf({ url, secrets, tls })).toEqual([expect.stringMatching(/^tls /)]);
+      expect(problemsOf({ topics: { orders: { url, secrets, tls } } })).toEqual([expect.stringMatching(/^topics\.orders\.tls /)]);
+    }
+    expect(() => httpCaller({ tls: { cert: "garbage", key: "garbage" } })).toThrow(/tls/);
   });
 
   test("a topic takes its place in the URL and cannot leave it", () => {

@@ -1,7 +1,7 @@
 /** Where the messages of a topic go: what a caller configures, checked, and what the transport works with. */
 import type { ConfigProblem, Secret } from "@waybill/core";
 import { parseAddress } from "./address.ts";
-import type { TlsOptions } from "./connections.ts";
+import { type TlsOptions, tlsProblem } from "./connections.ts";
 import { allowedNetworkProblem, type DialGuard, dialGuard, isLoopbackHost, withoutBrackets } from "./dial-guard.ts";
 import { areSigningSecrets } from "./signing-secrets.ts";
 
@@ -63,6 +63,9 @@ export function checkDestination(
     complain("deadlineMs", `must be a whole number from ${deadlineMsMin} to ${deadlineMsMax}`);
   if (secrets.length > secretsMax) complain("secrets", `must be at most ${secretsMax}`);
   if (!areSigningSecrets(secrets)) complain("secrets", "each must be made with signingSecret");
+
+  const tlsRule = tlsProblem(tls);
+  if (tlsRule !== null) complain("tls", tlsRule);
 
   const example = exampleOf(url);
   if (typeof example === "string") complain("url", example);

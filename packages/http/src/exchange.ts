@@ -108,8 +108,7 @@ function attempt(
     try {
       outgoing = open(connections, request, isKept);
     } catch (error) {
-      // A header or path that HTTP cannot carry.
-      return settle(notSent("requestInvalid", error));
+      return settle(notSent(unsendable.has(errorCode(error) ?? "") ? "requestInvalid" : "notConnected", error));
     }
     outgoing.on("error", (error) => fail(reasonOf(error, isWritten), error));
     outgoing.on("close", () => fail("connectionLost", null));
@@ -148,6 +147,17 @@ function attempt(
     });
   });
 }
+
+/**
+ * Node's words for a header or path that HTTP cannot carry: the message's own fault, for ever. Whatever else keeps a request from being
+ * made – a certificate, a limit of the host – is about the destination or ourselves, and no message may be given up for it.
+ */
+const unsendable: ReadonlySet<string> = new Set([
+  "ERR_HTTP_INVALID_HEADER_VALUE",
+  "ERR_INVALID_CHAR",
+  "ERR_INVALID_HTTP_TOKEN",
+  "ERR_UNESCAPED_CHARACTERS",
+]);
 
 function open(connections: Connections, request: ExchangeRequest, isKept: boolean): ClientRequest {
   const { url, method, headers } = request;

@@ -1,5 +1,5 @@
 import { type Clock, type ConfigProblem, type HttpAnswer, type HttpCaller, systemClock, throwConfigProblems } from "@waybill/core";
-import { connections, type TlsOptions } from "./connections.ts";
+import { connections, type TlsOptions, tlsProblem } from "./connections.ts";
 import { allowedNetworkProblem, dialGuard } from "./dial-guard.ts";
 import { exchange } from "./exchange.ts";
 
@@ -26,7 +26,8 @@ export function httpCaller(options: HttpCallerOptions = {}): HttpCaller {
     const rule = allowedNetworkProblem(range);
     return rule === null ? [] : [{ option: "allowNetworks", problem: `must be ${rule}` }];
   });
-  throwConfigProblems("The HTTP caller", problems);
+  const tlsRule = tlsProblem(tls);
+  throwConfigProblems("The HTTP caller", tlsRule === null ? problems : [...problems, { option: "tls", problem: tlsRule }]);
   const guard = dialGuard({ allowNetworks });
 
   return {
