@@ -23,7 +23,7 @@ import { postgresSubscriptionRow } from "./postgres/subscription-row.ts";
 import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
 import { type RelayParts, reporter, type SessionConnections } from "./session.ts";
 import { soloStart } from "./solo.ts";
-import type { Acquisition } from "./subscriptions.ts";
+import type { Acquisition, Fence } from "./subscriptions.ts";
 
 export interface Relay {
   /**
@@ -40,6 +40,7 @@ export interface Relay {
 
 /** The longest wait between two looks of a standby: after an orderly stop of the holder, another is to publish within a second. */
 const standbyMs = 500;
+const releaseDeadlineMs = 1_000;
 
 /** @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID */
 export function createRelay(options: RelayOptions): Relay {
@@ -60,6 +61,8 @@ export function createRelay(options: RelayOptions): Relay {
   let standing: RelayHealth["state"] = "starting";
   let lastError: string | null = null;
   let ran: Promise<void> | null = null;
+  /** Held by a session that failed, for the one that follows. */
+  let held: Fence | null = null;
 
   const checkSchemas = async (): Promise<void> => {
     for (const set of [outboxMigrations, deadLetterMigrations, relayMigrations]) await checkSchema(database, space, set);
@@ -108,6 +111,24 @@ export function createRelay(options: RelayOptions): Relay {
     return null;
   };
 
+  /** Hands over what a failed session left to a successor that will not come. */
+  const releaseHeld = async (): Promise<void> => {
+    if (held === null) return;
+    const { epoch } = held;
+    report({ name: "relay.leaseReleasing", epoch });
+    try {
+      const connection = await database.connect({ purpose: "relay release", deadlineMs: releaseDeadlineMs });
+      try {
+        if (await parts.row.release(connection, held)) report({ name: "relay.leaseReleased", epoch });
+      } finally {
+        await connection.close();
+      }
+    } catch {
+      // The lease runs out by itself; a standby waits for that instead.
+    }
+    held = null;
+  };
+
   const runOnce = async (signal: AbortSignal, wasSolo: boolean): Promise<SessionEnd> => {
     const opened: Connection[] = [];
     const open = async (purpose: string): Promise<Connection> => {
@@ -118,8 +139,9 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       const save = await open("relay save");
       const acquired = await acquire(save, signal);
-      if (acquired === null) return { kind: "drained" };
+      if (acquired === null) return { kind: "drained", isHeld: false };
       const { acquisition, facts } = acquired;
+      held = { epoch: acquisition.epoch, owner };
       await checkLineage(save, acquisition, facts);
       const connections: SessionConnections = {
         save,
@@ -134,13 +156,15 @@ export function createRelay(options: RelayOptions): Relay {
         lastId: acquisition.cursor.lastId,
         isSolo: soloStart(acquisition, owner, wasSolo).isSolo,
       });
-      return await runSession({ parts, connections, ...acquired, owner, wasSolo, report }, signal, (started) => {
+      const end = await runSession({ parts, connections, ...acquired, owner, wasSolo, report }, signal, (started) => {
         running = started;
         standing = "active";
         lastError = null;
       });
+      if (!end.isHeld) held = null;
+      return end;
     } catch (error) {
-      return { kind: "failed", cause: error, wasSolo };
+      return { kind: "failed", cause: error, wasSolo, isHeld: true };
     } finally {
       running = null;
       await Promise.all(opened.map((connection) => connection.close()));
@@ -160,10 +184,13 @@ export function createRelay(options: RelayOptions): Relay {
         isSchemaChecked = true;
         end = await runOnce(signal, wasSolo);
       } catch (error) {
-        end = { kind: "failed", cause: error, wasSolo };
+        end = { kind: "failed", cause: error, wasSolo, isHeld: true };
       }
       if (end.kind === "drained" || signal.aborted) break;
-      if (isFatal(end.cause)) throw end.cause;
+      if (isFatal(end.cause)) {
+        await releaseHeld();
+        throw end.cause;
+      }
       wasSolo = end.wasSolo;
       standing = "failing";
       lastError = codeOf(end.cause);
@@ -173,6 +200,7 @@ export function createRelay(options: RelayOptions): Relay {
       report({ name: "relay.restarting", code: lastError, afterMs });
       await wait(clock, afterMs, signal);
     }
+    await releaseHeld();
     standing = "stopped";
     report({ name: "relay.stopped" });
   };

@@ -106,6 +106,7 @@ export function createReleasing(
       ready += 1;
     }
     if (found.length < lanesMax) areAllFound = true;
+    for (const lane of awaited) if (lane.topic.waitsUntilMs > 0) awaited.delete(lane);
     if (areAllFound && awaited.size === 0) progress.releasedWereTried();
     if (ready > 0) session.report({ name: "relay.releasedFound", messages: ready });
   };

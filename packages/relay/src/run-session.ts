@@ -44,11 +44,13 @@ export interface SessionStart {
   readonly report: (event: RelayReport) => void;
 }
 
-export type SessionEnd =
-  /** A stop was asked for; the lease has been handed over if the database answered. */
+/** `isHeld`: the lease may still be ours; otherwise it was handed over, if the database answered. */
+export type SessionEnd = { readonly isHeld: boolean } & /** A stop was asked for. */
+(
   | { readonly kind: "drained" }
   /** Rule R1: begin again from the saved cursor. */
-  | { readonly kind: "failed"; readonly cause: unknown; readonly wasSolo: boolean };
+  | { readonly kind: "failed"; readonly cause: unknown; readonly wasSolo: boolean }
+);
 
 /** A running session, as health looks at it. */
 export interface RunningSession {
@@ -180,11 +182,12 @@ export async function runSession(
   lease.end();
   ended.abort();
   // An outage of ours alone is somebody else's chance; after any other failure we go on at once under the lease we have.
-  if (!hasFailed || cause === "transportOutage") await release(start, fence);
+  const isHeld = hasFailed && cause !== "transportOutage";
+  if (!isHeld) await release(start, fence);
   await Promise.all(Object.values(connections).map((connection) => connection.close()));
   // One that publishes alone may sit in a call that never settles; it does nothing any more when it wakes.
   await withDeadline(clock, loopsMs, Promise.allSettled(loops));
-  return hasFailed ? { kind: "failed", cause, wasSolo: session.isSolo } : { kind: "drained" };
+  return hasFailed ? { kind: "failed", cause, wasSolo: session.isSolo, isHeld } : { kind: "drained", isHeld };
 }
 
 async function release(

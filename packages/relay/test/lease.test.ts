@@ -280,6 +280,17 @@ describe("stopping", () => {
     );
   });
 
+  it("between two sessions hands over the lease, too: no standby waits for it to run out", async ({ fixture }) => {
+    await fixture.append(row("k"));
+    const first = fixture.start({ leaseMs: 600_000, outageBackoff: { firstMs: 60_000, maxMs: 60_000 } });
+    first.transport.inject({ kind: "throw" });
+    await first.seen("relay.restarting");
+    await first.stop();
+    expect(await fixture.subscription()).toMatchObject({ owner: null, isLeased: false });
+    const second = fixture.start();
+    await second.hasPublished(1);
+  });
+
   it("a standby stops at once", async ({ fixture }) => {
     const first = fixture.start();
     await first.seen("relay.leaseAcquired");

@@ -27,7 +27,7 @@ describe("a relay stops for an operator", () => {
     expect(relay.eventsOf("relay.lineageChanged")).toMatchObject([{ wentBack: true }]);
     expect(relay.transport.received).toEqual([]);
     // It changed nothing about where the subscription is.
-    expect(await fixture.subscription()).toMatchObject({ lastId: 3 });
+    expect(await fixture.subscription()).toMatchObject({ lastId: 3, owner: null, isLeased: false });
   });
 
   it("but not because another relay went on while it was about to take the lease", async ({ fixture }) => {
