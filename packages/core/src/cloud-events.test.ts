@@ -54,6 +54,26 @@ test("a message comes back as it was", () => {
   );
 });
 
+test("a time that RFC 3339 cannot write becomes the nearest that it can, and comes back", () => {
+  const first = -62_167_219_200_000;
+  const last = 253_402_300_799_999;
+  const times: readonly (readonly [number, string, number])[] = [
+    [last, "9999-12-31T23:59:59.999Z", last],
+    [last + 1, "9999-12-31T23:59:59.999Z", last],
+    [9e15, "9999-12-31T23:59:59.999Z", last],
+    [Number.POSITIVE_INFINITY, "9999-12-31T23:59:59.999Z", last],
+    [first, "0000-01-01T00:00:00.000Z", first],
+    [first - 1, "0000-01-01T00:00:00.000Z", first],
+    [Number.NEGATIVE_INFINITY, "0000-01-01T00:00:00.000Z", first],
+  ];
+  for (const [createdAtMs, time, readAs] of times) {
+    const sent = toCloudEvent({ ...outgoing, createdAtMs });
+    expect(sent["time"]).toBe(time);
+    const answer = fromCloudEvent(sent, new Map(), null);
+    expect("message" in answer && answer.message.createdAtMs).toBe(readAs);
+  }
+});
+
 test("a foreign event without our extensions is received", () => {
   const foreign = { specversion: "1.0", id: "A234-1234", source: "https://example.org/x", type: "org.example.done" };
   expect(fromCloudEvent(foreign, new Map(), null)).toEqual({

@@ -16,14 +16,21 @@ export type CloudEventAttributes = Readonly<Record<string, string>>;
 
 const defaultSource = "/";
 
-/** The attributes of an outgoing message, `datacontenttype` not among them: that is the header `content-type`. */
+/** What RFC 3339 can write: the years 0 to 9999. A row that somebody inserted by hand may have any time, and still has to go out. */
+const timeMsMin = -62_167_219_200_000;
+const timeMsMax = 253_402_300_799_999;
+
+/**
+ * The attributes of an outgoing message, `datacontenttype` not among them: that is the header `content-type`. A time that RFC 3339
+ * cannot write becomes the nearest that it can.
+ */
 export function toCloudEvent(message: OutgoingMessage): CloudEventAttributes {
   return {
     specversion: "1.0",
     id: message.id,
     source: message.headers.get(sourceHeader) ?? defaultSource,
     type: message.type,
-    time: new Date(message.createdAtMs).toISOString(),
+    time: new Date(Math.min(Math.max(message.createdAtMs, timeMsMin), timeMsMax)).toISOString(),
     topic: message.topic,
     sequence: String(message.sequence),
     ...(message.key === null ? {} : { partitionkey: message.key }),

@@ -104,6 +104,10 @@ describe("binary mode", () => {
     expect(toRequest({ ...placed, headers: new Map([[name, value]]) })).toMatchObject({ problem: "headersInvalid" });
   });
 
+  test("whatever else keeps a request from being made of a message is that message's problem, not an error", () => {
+    expect(toRequest({ ...placed, createdAtMs: Number.NaN })).toMatchObject({ problem: "requestInvalid", cause: expect.any(RangeError) });
+  });
+
   test("a content type that is none of HTTP's is encoded, not cut and not obeyed", () => {
     expect(sent({ ...placed, headers: new Map([["content-type", "text/plain\r\nhost: x\u00e9 "]]) }).headers["content-type"]).toBe(
       "text/plain%0D%0Ahost: x%C3%A9%20",

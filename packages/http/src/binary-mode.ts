@@ -27,20 +27,26 @@ const plainHeaders: ReadonlySet<string> = new Set(["content-type", "traceparent"
 
 const emptyPayloadHeader = "waybill-payload";
 
-/** Headers and body of the request that carries `message`, or the reason why HTTP cannot. */
+interface BinaryRequest {
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array;
+}
+
+/** Headers and body of the request that carries `message`, or the reason why HTTP cannot. Never throws: a batch has other messages. */
 export function toRequest(
   message: OutgoingMessage,
-):
-  | { readonly headers: Record<string, string>; readonly body: Uint8Array }
-  | { readonly problem: "headersInvalid"; readonly cause: unknown } {
+): BinaryRequest | { readonly problem: "headersInvalid" | "requestInvalid"; readonly cause: unknown } {
+  try {
+    return requestOf(message);
+  } catch (error) {
+    return { problem: isWaybillError(error, "WAYBILL_HEADERS_INVALID") ? "headersInvalid" : "requestInvalid", cause: error };
+  }
+}
+
+function requestOf(message: OutgoingMessage): BinaryRequest {
   // Another language may have inserted the row: what would address or frame the request itself must not come from it.
   const { "content-type": contentType, [sourceHeader]: _, ...own } = Object.fromEntries(message.headers);
-  try {
-    validateHeaders(own);
-  } catch (error) {
-    if (isWaybillError(error, "WAYBILL_HEADERS_INVALID")) return { problem: "headersInvalid", cause: error };
-    throw error;
-  }
+  validateHeaders(own);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(own)) headers[name] = plainHeaders.has(name) ? plainValue(value) : percentEncode(value);
   if (contentType !== undefined) headers["content-type"] = plainValue(contentType);

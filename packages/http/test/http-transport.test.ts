@@ -128,6 +128,21 @@ describe("answers", () => {
   });
 });
 
+describe("messages that cannot be sent", () => {
+  test("are rejected one by one, and their batch goes on", async () => {
+    const destination = await start(startDestination());
+    const batch = [
+      newMessage(),
+      newMessage({ createdAtMs: Number.NaN }),
+      newMessage({ headers: new Map([["host", "elsewhere.example"]]) }),
+      newMessage({ createdAtMs: Number.POSITIVE_INFINITY }),
+    ];
+    const outcomes = await transportTo(destination.url).publish(batch, { deadlineMs: 5_000 });
+    expect(outcomes.map(shown)).toEqual(["confirmed", "rejected requestInvalid", "rejected headersInvalid", "confirmed"]);
+    expect(destination.received.map(({ id }) => id).toSorted()).toEqual([batch[0]?.id, batch[3]?.id].toSorted());
+  });
+});
+
 describe("broken answers", () => {
   const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const headEnds = answer.indexOf("\r\n\r\n") + 4;

@@ -29,6 +29,7 @@ export interface LedgerRow {
    * It takes this many bytes; `readIds` brings it. The row is known to be visible, so a statement of its own is safe.
    */
   readonly leftBytes: number | null;
+  /** Milliseconds since 1970; a time before the year 0 or after 9999, which nobody should have written, is read as the nearest in between. */
   readonly createdAtMs: number;
 }
 
@@ -75,7 +76,7 @@ export interface Ledger {
    * one of its key is not, and they are published the wrong way round.
    */
   read(connection: Connection, request: ReadRequest): Promise<LedgerBatch>;
-  /** Reads rows that are known to be visible again, payloads whole, ascending. Rows that retention removed are missing. */
+  /** Reads rows that are known to be visible again, payloads whole. `ids` are ascending, and so is the answer. Rows that retention removed are missing. */
   readIds(connection: Connection, ids: readonly bigint[], options: { readonly deadlineMs: number }): Promise<readonly LedgerRow[]>;
   facts(connection: Connection, options: { readonly deadlineMs: number }): Promise<LedgerFacts>;
   /** Begins to prove holes dead. Its state is memory of one acquired lease; throw it away with the rest of it. */

@@ -54,6 +54,27 @@ forEachPostgres((server) =>
       expect(rows[2]).toMatchObject({ id: 3n, payload: null, leftBytes: null });
     });
 
+    it("a row whose time is out of every calendar is read like any other, and stops nobody", async () => {
+      const times = ["infinity", "-infinity", "294276-12-31", "4713-01-01 BC", "2026-01-02 03:04:05.678+00"];
+      for (const time of times) {
+        await fixture.run(
+          "insert into waybill_outbox (type, topic, payload, created_at) values ('t', 'orders', $1, $1::text::timestamptz)",
+          [time],
+        );
+      }
+      const all = [1n, 2n, 3n, 4n, 5n];
+      const first = Date.parse("0000-01-01T00:00:00.000Z");
+      const last = Date.parse("9999-12-31T23:59:59.999Z");
+      for (const rows of [
+        (await read(0n, [])).rows,
+        (await read(5n, [range(1n, 5n)])).rows,
+        await fixture.ledger.readIds(connection, all, { deadlineMs }),
+      ]) {
+        expect(rows.map(({ id }) => id)).toEqual(all);
+        expect(rows.map(({ createdAtMs }) => createdAtMs)).toEqual([last, first, last, first, Date.UTC(2026, 0, 2, 3, 4, 5, 678)]);
+      }
+    });
+
     it("an id whose transaction is still open is a hole and is read when it commits", async () => {
       const writer = await fixture.client();
       await writer.query("begin");

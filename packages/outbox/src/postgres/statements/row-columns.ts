@@ -4,8 +4,10 @@
  *
  * octet_length does not unpack a large value that lies beside the table, so what is left there costs nothing. encode() is hex
  * whatever `bytea_output` says. date_part makes a double, which holds microseconds until the year 2255 and costs half of a numeric.
+ * Times are kept within the years 0 to 9999, those of CloudEvents: `infinity` has no bigint, and one such row would end every read.
  */
-const envelope = `id, message_id, type, topic, key, headers, (date_part('epoch', created_at) * 1000)::bigint as created_ms`;
+const envelope = `id, message_id, type, topic, key, headers,
+    least(greatest(date_part('epoch', created_at) * 1000, -62167219200000), 253402300799999)::bigint as created_ms`;
 
 /** Payloads above 16 384 bytes (`payloadBytesInlineMax`) are left behind, and their size is told instead. */
 export const inlineRow: string = `${envelope},
