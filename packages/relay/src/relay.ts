@@ -89,6 +89,7 @@ export function createRelay(options: RelayOptions): Relay {
   /** Waits for the lease; null: a stop was asked for. */
   const acquire = async (connection: Connection, signal: AbortSignal): Promise<Acquired | null> => {
     let reported: string | null = null;
+    let differedFrom: string | null = null;
     while (!signal.aborted) {
       const view = await parts.row.view(connection, owner);
       if (view === null || (view.state === "active" && view.isFree)) {
@@ -104,8 +105,9 @@ export function createRelay(options: RelayOptions): Relay {
       if (reported !== state) report({ name: "relay.standby", state });
       reported = state;
       const theirs = view?.configHash ?? settings.configHash;
-      if (theirs !== settings.configHash && view?.isFree === false)
+      if (theirs !== settings.configHash && theirs !== differedFrom && view?.isFree === false)
         report({ name: "relay.configDiffers", ours: settings.configHash, theirs });
+      differedFrom = theirs;
       await wait(clock, standbyMs * (0.5 + random.fraction() / 2), signal);
     }
     return null;

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "@waybill/core";
 import { namespace, openDatabase, tableOf } from "@waybill/sql";
 import { startFaultProxy, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
@@ -86,9 +87,19 @@ describe("two relays on one subscription", () => {
   it("one that is configured differently stands by and says so, and takes over with its own configuration", async ({ fixture }) => {
     const first = fixture.start({ transportName: "http://old" });
     await first.seen("relay.leaseAcquired");
-    const second = fixture.start({ transportName: "http://new" });
+    let looks = 0;
+    const countingLooks: Clock = {
+      ...systemClock,
+      setTimer: (ms, callback) => {
+        looks += 1;
+        return systemClock.setTimer(Math.min(ms, 50), callback);
+      },
+    };
+    const second = fixture.start({ transportName: "http://new", clock: countingLooks });
     const differs = await second.seen("relay.configDiffers");
     expect(differs.ours).not.toBe(differs.theirs);
+    await waitUntil(() => looks >= 8, { what: "it looked again" });
+    expect(second.eventsOf("relay.configDiffers")).toHaveLength(1);
     expect(second.relay.health().state).toBe("standby");
     await first.stop();
     await second.seen("relay.leaseAcquired");
@@ -226,6 +237,21 @@ describe("a subscription's state", () => {
       await relay.hasPublished(2);
       expect(relay.sequences()).toEqual([1, 2]);
     });
+
+  it("decides in the very statement that takes the lease", async ({ fixture }) => {
+    const first = fixture.start();
+    await first.seen("relay.leaseAcquired");
+    await first.stop();
+    const blocker = await fixture.client();
+    await blocker.query("begin");
+    await blocker.query("select 1 from waybill_subscription for update");
+    const second = fixture.start();
+    await second.seen("relay.leaseAcquiring");
+    await blocker.query("update waybill_subscription set state = 'paused'");
+    await blocker.query("commit");
+    await second.seen("relay.standby", { when: ({ state }) => state === "paused" });
+    expect(second.eventsOf("relay.leaseAcquired")).toEqual([]);
+  });
 
   it("set back by an operator replays from there, without a restart of the relay", async ({ fixture }) => {
     const relay = fixture.start();
