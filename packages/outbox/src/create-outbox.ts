@@ -1,4 +1,4 @@
-import { type Clock, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
+import { type Clock, type ConfigProblem, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
 import { namespace, type TransactionHandle, type Tx, toTx } from "@waybill/sql";
 import { checkMessage } from "./check-message.ts";
 import { defaultStream, ledgerTables } from "./ledger-tables.ts";
@@ -32,8 +32,8 @@ export interface Append {
    * After WAYBILL_MESSAGE_ID_REPEATED the transaction is usable, and every message of the call whose id was not repeated is in it.
    * After an error of the database only a rollback helps.
    *
-   * @throws WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED, WAYBILL_MESSAGE_INVALID, WAYBILL_HEADERS_INVALID,
-   *   WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_MESSAGE_ID_REPEATED, WAYBILL_DATABASE
+   * @throws WAYBILL_CONFIG_INVALID (not called like this; nothing was written), WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED,
+   *   WAYBILL_MESSAGE_INVALID, WAYBILL_HEADERS_INVALID, WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_MESSAGE_ID_REPEATED, WAYBILL_DATABASE
    */
   (handle: TransactionHandle, ...messages: readonly Message[]): Promise<readonly string[]>;
   /** The same, with options. */
@@ -122,12 +122,37 @@ interface Call {
   readonly options: AppendOptions;
 }
 
-/** Tells `(a, b, c)` from `(a, options)` and `([a, b], options)`. A message always has a topic, options never. */
+/**
+ * Tells `(a, b, c)` from `(a, options)` and `([a, b], options)`. A message always has a topic, options never. A call of any other
+ * shape is refused, and so is an option that nobody knows: in JavaScript both compile, and a message or a lock would be missing.
+ */
 function readCall(rest: readonly unknown[]): Call {
   const [first, second] = rest;
-  const isOptions = rest.length === 2 && typeof second === "object" && second !== null && !("topic" in second);
-  if (!Array.isArray(first) && !isOptions) return { messages: rest as readonly Message[], options: {} };
-  return { messages: (Array.isArray(first) ? first : [first]) as readonly Message[], options: (second ?? {}) as AppendOptions };
+  const hasOptions = rest.length <= 2 && (second === undefined || isWithoutTopic(second));
+  if (Array.isArray(first) && hasOptions) return { messages: first as readonly Message[], options: checkedOptions(second) };
+  if (rest.length === 2 && hasOptions && !Array.isArray(first)) return { messages: [first as Message], options: checkedOptions(second) };
+  const isMixed = rest.some((each) => Array.isArray(each) || (rest.length > 1 && isWithoutTopic(each)));
+  throwConfigProblems("append", isMixed ? [{ option: "messages", problem: howToCall }] : []);
+  return { messages: rest as readonly Message[], options: {} };
+}
+
+const howToCall =
+  "give messages, append(tx, a, b), or one message or one array and then at most one object of options, append(tx, [a, b], { serialiseKey: true })";
+
+function isWithoutTopic(given: unknown): given is object {
+  return Object.prototype.toString.call(given) === "[object Object]" && !("topic" in (given as object));
+}
+
+function checkedOptions(given: object = {}): AppendOptions {
+  const problems = Object.entries(given).flatMap(([option, value]: [string, unknown]): ConfigProblem[] => {
+    if (option === "serialiseKey")
+      return value === undefined || typeof value === "boolean" ? [] : [{ option, problem: "must be true or false" }];
+    if (option === "onRepeatedId")
+      return value === undefined || value === "error" || value === "ignore" ? [] : [{ option, problem: 'must be "error" or "ignore"' }];
+    return [{ option, problem: "is none of the options, serialiseKey and onRepeatedId" }];
+  });
+  throwConfigProblems("append", problems);
+  return given;
 }
 
 /** What `serialiseKey` locks: topic and key, told apart by a space, which no topic holds. */
