@@ -91,9 +91,12 @@ export interface DeadLetters {
   lookUp(statements: Statements, reader: Reader, sequences: readonly bigint[], lanes: readonly Lane[]): Promise<LookUp>;
   /**
    * Lanes in which the reader has something to do, at most `lanesMax`: a released row with nothing dead before it, or a held one
-   * with nothing dead before it. Messages without key count each for itself: `key` null, `sequence` its own.
+   * with nothing dead before it. Messages without key count each for itself: `key` null, `sequence` and `messageId` its own.
+   *
+   * In one order that does not depend on what happens meanwhile. `after` is the last lane of the page before: a reader that goes on
+   * until a page is not full has seen them all, whatever it could not do in some of them. Left out or null: from the beginning.
    */
-  findReleased(statements: Statements, reader: Reader, lanesMax: number): Promise<readonly ReleasedLane[]>;
+  findReleased(statements: Statements, reader: Reader, lanesMax: number, after?: ReleasedLane | null): Promise<readonly ReleasedLane[]>;
   /**
    * Locks a released row for the rest of the unit, without waiting. False: it is not released any more, or another unit has it. For a
    * reader that has no lease, so that of several processes one at a time is at a row.
@@ -128,9 +131,10 @@ export interface Refusal {
   readonly mayBeStored: boolean;
 }
 
-/** `key` null: the single message with this sequence; otherwise the whole lane, `sequence` that of its first open row. */
+/** `key` null: the single message with this sequence and id; otherwise the whole lane, `sequence` and `messageId` those of its first open row. */
 export interface ReleasedLane {
   readonly topic: string;
   readonly key: string | null;
   readonly sequence: bigint;
+  readonly messageId: string;
 }

@@ -1,6 +1,6 @@
 import { forEachPostgres } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Reader } from "../src/index.ts";
+import type { Reader, ReleasedLane } from "../src/index.ts";
 import { type DeadLetterTable, deadLetterTable, letter } from "./dead-letter-table.ts";
 
 forEachPostgres((server) =>
@@ -8,7 +8,7 @@ forEachPostgres((server) =>
     let table: DeadLetterTable;
     let reader: Reader;
     let readers = 0;
-    const lane = { topic: "orders", key: "k", sequence: 0n };
+    const lane = { topic: "orders", key: "k", sequence: 0n, messageId: "" };
     const redrive = async (...sequences: number[]): Promise<void> => {
       const sql = `update ${table.deadLetters.table} set state = 'released' where reader = $1 and sequence = any($2::bigint[]) and state = 'dead'`;
       await table.database.query(sql, [reader.name, sequences.map(String)]);
@@ -51,7 +51,7 @@ forEachPostgres((server) =>
         })),
       );
       const [long] = await table.unit((tx) =>
-        table.deadLetters.takeReleased(tx, reader, { topic: longKey, key: longKey, sequence: 6n }, 10),
+        table.deadLetters.takeReleased(tx, reader, { topic: longKey, key: longKey, sequence: 6n, messageId: "m6" }, 10),
       );
       expect(long?.key).toBe(longKey);
       const found = await table.deadLetters.lookUp(
@@ -96,7 +96,8 @@ forEachPostgres((server) =>
         letter(9, { key: null }),
       ]);
       await redrive(9);
-      const [single] = await table.unit((tx) => deadLetters.takeReleased(tx, reader, { topic: "orders", key: null, sequence: 9n }, 1));
+      const name = { topic: "orders", key: null, sequence: 9n, messageId: "m9" };
+      const [single] = await table.unit((tx) => deadLetters.takeReleased(tx, reader, name, 1));
       expect(await table.unit((tx) => deadLetters.finish(tx, reader, single!))).toBe(true);
 
       const lanes = ["a", "b", "c"].map((key) => ({ topic: "orders", key }));
@@ -125,7 +126,9 @@ forEachPostgres((server) =>
         `update ${table.deadLetters.table} set state = 'discarded', decided_at = now() where reader = $1 and sequence = 1`,
         [reader.name],
       );
-      expect(await table.deadLetters.findReleased(table.database, reader, 10)).toEqual([{ topic: "orders", key: "k", sequence: 2n }]);
+      expect(await table.deadLetters.findReleased(table.database, reader, 10)).toEqual([
+        { topic: "orders", key: "k", sequence: 2n, messageId: "m2" },
+      ]);
     });
 
     test("lanes with something to do are found one by one among many that have nothing, keyless ones too, up to the limit", async () => {
@@ -145,6 +148,57 @@ forEachPostgres((server) =>
       );
       expect(await table.deadLetters.findReleased(table.database, reader, 2)).toHaveLength(2);
     });
+
+    test("lanes whose topics and keys begin alike are all found, though their index sees the beginning only", async () => {
+      newReader();
+      const alike = "a".repeat(255);
+      const lanes = ["", "b", "c", "d"].flatMap((end) => [
+        { topic: "orders", key: `${alike}${end}` },
+        { topic: `${alike}${end}`, key: "k" },
+      ]);
+      await table.insert(
+        reader,
+        lanes.flatMap((one, place) => [letter(place, one), letter(100 + place, one)]),
+      );
+      const isOpen = ({ topic, key }: { readonly topic: string; readonly key: string | null }) =>
+        !topic.endsWith("c") && key !== `${alike}c`;
+      await redrive(...lanes.flatMap((one, place) => (isOpen(one) ? [place] : [])));
+      const expected = lanes.filter(isOpen).map(({ topic, key }) => `${topic} ${key}`);
+      const found = await table.deadLetters.findReleased(table.database, reader, 20);
+      expect(found.map(({ topic, key }) => `${topic} ${key}`).sort()).toEqual(expected.sort());
+      expect(await namesByPage(1)).toEqual(found.map(({ messageId }) => messageId));
+    });
+
+    test("pages of lanes follow one another to the last, whatever stays in those before, and messages without key are one each", async () => {
+      newReader();
+      const letters = [
+        ...Array.from({ length: 5 }, (_, place) => letter(0, { messageId: `single ${place}`, key: null, topic: `t${4 - place}` })),
+        letter(7, { messageId: "a", key: null }),
+        letter(-7, { messageId: "single 0", key: null }),
+        ...Array.from({ length: 5 }, (_, place) => letter(place, { messageId: `keyed ${place}`, key: `k${place}` })),
+      ];
+      await table.insert(reader, letters);
+      await redrive(-7, 0, 1, 2, 3, 4, 7);
+      const all = [0, 1, 2, 3, 4]
+        .map((place) => `keyed ${place}`)
+        .concat("single 0", "single 0", "single 1", "single 2", "single 3", "single 4", "a");
+      for (const lanesMax of [1, 2, 3, 5, 12, 20]) expect(await namesByPage(lanesMax)).toEqual(all);
+      const name = { topic: "t2", key: null, sequence: 0n, messageId: "single 2" };
+      const taken = await table.unit((tx) => table.deadLetters.takeReleased(tx, reader, name, 10));
+      expect(taken.map(({ messageId }) => messageId)).toEqual(["single 2"]);
+    });
+
+    /** The message ids of all lanes with something to do, read page by page. */
+    async function namesByPage(lanesMax: number): Promise<readonly string[]> {
+      const names: string[] = [];
+      let after: ReleasedLane | null = null;
+      for (;;) {
+        const page: readonly ReleasedLane[] = await table.deadLetters.findReleased(table.database, reader, lanesMax, after);
+        names.push(...page.map(({ messageId }) => messageId));
+        after = page.at(-1) ?? null;
+        if (page.length < lanesMax) return names;
+      }
+    }
 
     test("a take ends before the first dead row, releases the held rows it takes, and leaves those behind alone", async () => {
       newReader();

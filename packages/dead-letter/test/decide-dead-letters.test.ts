@@ -52,7 +52,7 @@ forEachPostgres((server) =>
         const reader = newReader();
         await table.insert(reader, [letter(1), letter(2, { reason: null })]);
         await redriveDeadLetters(table.database, table.space, { reader: reader.name }, by);
-        const lane = { topic: "orders", key: "k", sequence: 1n };
+        const lane = { topic: "orders", key: "k", sequence: 1n, messageId: "" };
         const [discarded, taken] = await Promise.all([
           discardDeadLetters(table.database, table.space, { reader: reader.name }, by),
           table.unit((tx) => table.deadLetters.takeReleased(tx, reader, lane, 10)),

@@ -19,6 +19,9 @@ const insertBytesMax = 4 * 1024 * 1024;
 /** About the most payload that `takeReleased` answers: with rows of the largest size a call must stay small, too. */
 const takeBytesMax = 8 * 1024 * 1024;
 
+/** Below it no row has its place: an inbox uses negative sequences, too. */
+const sequenceMin = String(-(2n ** 63n));
+
 /** Dead letters on PostgreSQL. */
 export function postgresDeadLetters(space: Namespace): DeadLetters {
   const table = tableOf(space, "dead_letter");
@@ -69,10 +72,15 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
       return { finished, openLanes };
     },
 
-    async findReleased(statements, reader, lanesMax) {
-      const rows = await statements.query(sql.findReleased, [reader.origin, reader.name, lanesMax]);
+    async findReleased(statements, reader, lanesMax, after = null) {
+      const rows = await statements.query(sql.findReleased, [reader.origin, reader.name, lanesMax, ...goOnAfter(after)]);
       return rows.map(
-        (row): ReleasedLane => ({ topic: String(row.topic), key: textOrNull(row.key), sequence: BigInt(String(row.sequence)) }),
+        (row): ReleasedLane => ({
+          topic: String(row.topic),
+          key: textOrNull(row.key),
+          sequence: BigInt(String(row.sequence)),
+          messageId: String(row.message_id),
+        }),
       );
     },
 
@@ -87,7 +95,8 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     },
 
     async takeReleased(tx, reader, lane, rowsMax) {
-      const values = [reader.origin, reader.name, lane.topic, lane.key, String(lane.sequence), rowsMax, takeBytesMax];
+      const { topic, key, sequence, messageId } = lane;
+      const values = [reader.origin, reader.name, topic, key, String(sequence), rowsMax, takeBytesMax, messageId];
       const rows = await tx.query(sql.takeReleased, values);
       return rows.map((row) => toDeadLetter(reader, row));
     },
@@ -118,6 +127,13 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
 /** The primary key of a letter, as parameters $1 to $4. */
 function placeOf(reader: Reader, letter: { readonly sequence: bigint; readonly messageId: string }): [string, string, string, string] {
   return [reader.origin, reader.name, String(letter.sequence), letter.messageId];
+}
+
+/** Where a page begins, as parameters $4 to $8 of `statements/find-released.ts`. */
+function goOnAfter(after: ReleasedLane | null): readonly (string | boolean | null)[] {
+  if (after === null) return ["", "", sequenceMin, null, true];
+  if (after.key !== null) return [after.topic, after.key, sequenceMin, null, false];
+  return [null, null, String(after.sequence), after.messageId, false];
 }
 
 function chunksOf(letters: readonly NewDeadLetter[]): NewDeadLetter[][] {

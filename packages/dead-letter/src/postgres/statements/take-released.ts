@@ -4,8 +4,8 @@ import type { Identifier } from "@waybill/sql";
  * Takes the open rows of a lane of reader $2 of origin $1 in their order, up to the first dead one, and sets the held ones among them to
  * released.
  *
- * $3 topic · $4 key, or null for the message without key at $5 · $5 sequence, read only without key · $6 the most rows · $7 the most
- * bytes of payload, beyond the first row.
+ * $3 topic · $4 key, or null for the one message without key that $5 and $8 name · $5 its sequence · $6 the most rows · $7 the most bytes
+ * of payload, beyond the first row · $8 its message id.
  *
  * Released rows are not locked: of several processes of one reader, one may be at them. Held rows are locked by their update, so a discard
  * that was quicker is waited for and seen, and one that comes later finds them released and is refused. The answer ends before a held
@@ -29,10 +29,8 @@ export const takeReleased = (letters: Identifier): string => `
      from ${letters}
      where $4::text is null
        and origin = $1 and reader = $2
-       and sequence = $5 and topic = $3 and key is null
-       and state = 'released'
-     order by message_id
-     limit $6)
+       and sequence = $5 and message_id = $8 and key is null
+       and state = 'released')
   ),
   taken as materialized (
     select *
