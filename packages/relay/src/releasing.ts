@@ -149,15 +149,32 @@ export function createReleasing(
     if (verdict.kind !== "failed") return "waits";
     const after = { times: before.times + (verdict.scope === "message" ? 1 : 0), mayBeStored: before.mayBeStored || verdict.mayBeStored };
     tried.set(letter.sequence, after);
-    if (verdict.scope === "topic") waiting.topicFailed(lane.topic, verdict.afterMs);
-    else if (verdict.scope === "transport") waiting.transportFailed(verdict.afterMs);
-    else if (after.times < settings.attemptsMax)
-      waiting.laneWaits(lane, Math.max(verdict.afterMs, backoffMs(settings.messageBackoff, after.times, settings.random)));
-    else {
+    const afterMs = waitAfter(lane, verdict, after.times);
+    if (afterMs === null) {
       await refuse(lane, letter, `attemptsExhausted:${verdict.reason}`, after);
       return "nothing";
     }
+    session.report({
+      name: "relay.retrying",
+      messageId: letter.messageId,
+      topic: lane.topic.name,
+      attempt: after.times,
+      afterMs,
+      scope: verdict.scope,
+      reason: verdict.reason,
+      mayBeStored: after.mayBeStored,
+    });
     return "waits";
+  };
+
+  /** Lets wait what failed, and answers how long; null: the message's attempts are used up. */
+  const waitAfter = (lane: Lane, { scope, afterMs }: Extract<Verdict, { kind: "failed" }>, times: number): number | null => {
+    if (scope === "topic") return waiting.topicFailed(lane.topic, afterMs);
+    if (scope === "transport") return waiting.transportFailed(afterMs);
+    if (times >= settings.attemptsMax) return null;
+    const waitMs = Math.max(afterMs, backoffMs(settings.messageBackoff, times, settings.random));
+    waiting.laneWaits(lane, waitMs);
+    return waitMs;
   };
 
   /** Why a released message cannot be published, without a try; null: it can. */

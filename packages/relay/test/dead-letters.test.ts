@@ -224,6 +224,7 @@ describe("behind a dead letter, with the policy hold", () => {
     await fixture.redrive();
     await hasLetters(fixture, "1 done tooLarge", "2 done -", "3 done -");
     expect(relay.sequences().filter((sequence, place, all) => all.indexOf(sequence) === place)).toEqual([1, 2, 3]);
+    expect(new Set(relay.eventsOf("relay.retrying").map(({ scope }) => scope))).toEqual(new Set(["transport", "topic", "message"]));
   });
 
   it("held messages keep their place under a relay that skips", async ({ fixture }) => {
