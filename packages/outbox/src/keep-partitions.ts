@@ -17,11 +17,15 @@ export interface KeepPartitionsOptions {
   readonly clock?: Clock;
 }
 
+/** Milliseconds that appends to a filled default partition may have to wait. An empty one takes none. */
+const attachMsMax = 1_000;
+
 /**
  * Makes partitions ahead of the ledger's highest id. To be called every minute or so by whoever owns the table – the relay, if its
  * role does. Any number of callers may do so at once; one works, the others answer `busy`.
  *
- * The edge: if nobody calls it, rows go to the default partition, where retention removes them only all together.
+ * The edge: if nobody calls it, rows go to the default partition, where retention removes them only all together. Once they are so
+ * many that they cannot be searched in a second, it answers `busy` each time, and somebody must empty that partition.
  *
  * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID, WAYBILL_DATABASE, WAYBILL_DEADLINE, WAYBILL_OUTCOME_UNKNOWN (call it again)
  */
@@ -37,6 +41,7 @@ export async function keepPartitions(units: Units, options: KeepPartitionsOption
     partitionIds: BigInt(partitionIds),
     aheadMin,
     deadlineMs,
+    attachMsMax,
   });
 }
 

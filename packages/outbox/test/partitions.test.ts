@@ -1,7 +1,10 @@
+import { systemClock } from "@waybill/core";
 import { namespace } from "@waybill/sql";
 import { forEachPostgres } from "@waybill/testing";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { keepPartitions } from "../src/index.ts";
+import { defaultStream, ledgerTables } from "../src/ledger-tables.ts";
+import { keepPostgresPartitions } from "../src/postgres/partitions.ts";
 import { insertRow, type OutboxFixture, outboxFixture } from "./outbox-fixture.ts";
 
 const space = namespace("postgres");
@@ -75,6 +78,21 @@ forEachPostgres((server) =>
       expect(await keepPartitions(fixture.database, { space })).toEqual({ kind: "busy", made: [] });
       await holder.query("rollback");
       expect(await keepPartitions(fixture.database, { space })).toMatchObject({ kind: "kept", made: [3_000_001n, 4_000_001n] });
+    });
+
+    it("a default partition that takes too long to search is left alone, and upkeep says busy", async () => {
+      await atId(3_200_000);
+      await fixture.run("insert into waybill_outbox (type, topic) select 't', 'orders' from generate_series(1, 300000)");
+      const settings = { clock: systemClock, partitionIds: 1_000_000n, aheadMin: 2, deadlineMs: 15_000 };
+      const keep = (attachMsMax: number) =>
+        keepPostgresPartitions(fixture.database, ledgerTables(space, defaultStream), defaultStream, { ...settings, attachMsMax });
+      expect(await keep(2)).toEqual({ kind: "busy", made: [] });
+      const [left] = await fixture.run(
+        "select count(*)::int as n from pg_class where relname like 'waybill\\_outbox\\_p5%' and relkind = 'r'",
+      );
+      expect(left).toEqual({ n: 0 });
+      expect(await keep(10_000)).toMatchObject({ kind: "kept", made: [5_000_001n, 6_000_001n] });
+      expect(await fixture.run("insert into waybill_outbox (type, topic) values ('t', 'orders') returning topic")).toHaveLength(1);
     });
 
     it("of many at once each partition is made once", async () => {

@@ -5,7 +5,8 @@
  *              ↑ highest id        └─ ahead ─┘
  *
  * Attaching an empty table stops nobody. If nobody did it in time, rows go to the default partition: nothing fails and nothing is
- * lost, but they stay there, so the next partition begins well beyond them. A crash anywhere leaves the ledger as it was.
+ * lost, but they stay there, so the next partition begins well beyond them. Attaching then reads the whole default partition while
+ * every append that would write there waits, so that it gets `attachMsMax` and no more. A crash anywhere leaves the ledger as it was.
  */
 import { type Clock, isWaybillError, wait } from "@waybill/core";
 import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
@@ -13,6 +14,7 @@ import type { LedgerTables } from "../ledger-tables.ts";
 import { attachPartition } from "./statements/attach-partition.ts";
 import { createPartition } from "./statements/create-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
+import { limitStatementTime } from "./statements/limit-statement-time.ts";
 import { lockStream } from "./statements/lock-stream.ts";
 import { readPartitions } from "./statements/read-partitions.ts";
 
@@ -27,6 +29,8 @@ export interface PartitionSettings {
   readonly partitionIds: bigint;
   readonly aheadMin: number;
   readonly deadlineMs: number;
+  /** How long attaching may keep writers of the default partition waiting. */
+  readonly attachMsMax: number;
 }
 
 /** A lock that was not to be had is tried for again this often in one call. */
@@ -35,6 +39,8 @@ const betweenTriesMs = 100;
 
 /** 55P03: a lock was not to be had in time. 23514: meanwhile a row came to lie in the default partition that belongs in the new one. */
 const passing: ReadonlySet<string> = new Set(["55P03", "23514"]);
+/** Out of time. The same search would take as long a moment later, and writers would wait for it again. */
+const outOfTime = "57014";
 
 export async function keepPostgresPartitions(
   units: Units,
@@ -48,8 +54,9 @@ export async function keepPostgresPartitions(
       operation: "making a partition",
       deadlineMs: settings.deadlineMs,
     });
-    if (outcome.kind === "rolledBack" && isPassing(outcome.error)) {
-      if (tries === triesMax) return { kind: "busy", made };
+    const sqlState = outcome.kind === "rolledBack" ? sqlStateOf(outcome.error) : null;
+    if (sqlState !== null && (sqlState === outOfTime || passing.has(sqlState))) {
+      if (tries === triesMax || sqlState === outOfTime) return { kind: "busy", made };
       tries += 1;
       await wait(settings.clock, betweenTriesMs);
       continue;
@@ -62,8 +69,8 @@ export async function keepPostgresPartitions(
   }
 }
 
-function isPassing(error: Error): boolean {
-  return isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState !== null && passing.has(error.facts.sqlState);
+function sqlStateOf(error: Error): string | null {
+  return isWaybillError(error, "WAYBILL_DATABASE") ? error.facts.sqlState : null;
 }
 
 /** One partition, in one transaction. Answers its first id, or why there is none. */
@@ -71,7 +78,7 @@ async function makeOne(
   tx: OwnedTx,
   tables: LedgerTables,
   stream: string,
-  { partitionIds, aheadMin }: PartitionSettings,
+  { partitionIds, aheadMin, attachMsMax }: PartitionSettings,
 ): Promise<bigint | "enough" | "notOwner" | "busy"> {
   if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return "busy";
   const [row] = (await tx.query(readPartitions(tables.outbox, tables.sequence), [])) as readonly {
@@ -86,6 +93,7 @@ async function makeOne(
   const partition = tables.partition(low);
   await tx.query(limitLockWait, []);
   await tx.query(createPartition(tables.outbox, partition), []);
+  await tx.query(limitStatementTime, [String(attachMsMax)]);
   await tx.query(attachPartition(tables.outbox, partition, low, low + partitionIds), []);
   return low;
 }
