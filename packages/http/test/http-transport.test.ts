@@ -139,7 +139,7 @@ describe("messages that cannot be sent", () => {
     ];
     const outcomes = await transportTo(destination.url).publish(batch, { deadlineMs: 5_000 });
     expect(outcomes.map(shown)).toEqual(["confirmed", "rejected requestInvalid", "rejected headersInvalid", "confirmed"]);
-    expect(destination.received.map(({ id }) => id).toSorted()).toEqual([batch[0]?.id, batch[3]?.id].toSorted());
+    expect(new Set(destination.received.map(({ id }) => id))).toEqual(new Set([batch[0]?.id, batch[3]?.id]));
   });
 });
 
