@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import type { Clock, Timer } from "@waybill/core";
 
 /** The moment at which whatever still runs is ended. */
@@ -40,8 +39,6 @@ export function startDrain(signal: AbortSignal, clock: Clock, drainDeadlineMs: n
       timers.push(clock.setTimer(drainDeadlineMs, cutNow), clock.setTimer(drainDeadlineMs + drainMarginMs, resolve));
     };
   });
-  // Every message that waits for a place listens: as many as may wait.
-  setMaxListeners(0, signal);
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
 

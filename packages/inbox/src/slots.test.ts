@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { createSlots } from "./slots.ts";
 
@@ -60,4 +61,19 @@ test("who waits when everything stops gets no place, and whoever is behind goes 
   expect(await slots.take("shared", stop.signal)).toBe(null);
   first?.();
   expect(await behind).not.toBe(null);
+});
+
+test("however many wait under a signal, it has one listener, and none when nobody waits any more", async () => {
+  const slots = createSlots(1);
+  const first = await slots.take("shared", never);
+  const [stop, other] = [new AbortController(), new AbortController()];
+  const listeners = () => [stop, other].map(({ signal }) => getEventListeners(signal, "abort").length);
+  const stopped = Array.from({ length: 20 }, () => slots.take("shared", stop.signal));
+  const behind = slots.take("shared", other.signal);
+  expect(listeners()).toEqual([1, 1]);
+  stop.abort();
+  expect(await Promise.all(stopped)).toEqual(stopped.map(() => null));
+  first?.();
+  (await behind)?.();
+  expect(listeners()).toEqual([0, 0]);
 });

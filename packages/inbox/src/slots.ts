@@ -11,11 +11,14 @@ export interface Slots {
 
 interface Waiter {
   readonly company: "shared" | "alone";
-  readonly start: () => void;
+  readonly stop: AbortSignal;
+  /** Null: it was stopped. */
+  readonly resolve: (release: (() => void) | null) => void;
 }
 
 export function createSlots(slotsMax: number): Slots {
-  const waiting: Waiter[] = [];
+  let waiting: Waiter[] = [];
+  const listened = new Map<AbortSignal, { waiters: number; readonly onStop: () => void }>();
   let taken = 0;
   let isAlone = false;
 
@@ -35,8 +38,33 @@ export function createSlots(slotsMax: number): Slots {
   const startWaiting = (): void => {
     for (let next = waiting[0]; next !== undefined && hasPlace(next.company); next = waiting[0]) {
       waiting.shift();
-      next.start();
+      forget(next.stop);
+      next.resolve(enter(next.company));
     }
+  };
+  /** Sends all away that wait for a place under this signal. */
+  const stopAll = (stop: AbortSignal): void => {
+    listened.delete(stop);
+    const stopped = waiting.filter((waiter) => waiter.stop === stop);
+    waiting = waiting.filter((waiter) => waiter.stop !== stop);
+    for (const { resolve } of stopped) resolve(null);
+    startWaiting();
+  };
+  /** One listener for all that wait under a signal: as many as wait would be taken for a leak. */
+  const listen = (stop: AbortSignal): void => {
+    const known = listened.get(stop);
+    const listening = known ?? { waiters: 0, onStop: () => stopAll(stop) };
+    listening.waiters += 1;
+    listened.set(stop, listening);
+    if (known === undefined) stop.addEventListener("abort", listening.onStop, { once: true });
+  };
+  const forget = (stop: AbortSignal): void => {
+    const listening = listened.get(stop);
+    if (listening === undefined) return;
+    listening.waiters -= 1;
+    if (listening.waiters > 0) return;
+    listened.delete(stop);
+    stop.removeEventListener("abort", listening.onStop);
   };
 
   return {
@@ -44,18 +72,8 @@ export function createSlots(slotsMax: number): Slots {
       if (stop.aborted) return Promise.resolve(null);
       if (waiting.length === 0 && hasPlace(company)) return Promise.resolve(enter(company));
       return new Promise((resolve) => {
-        const onStop = (): void => {
-          waiting.splice(waiting.indexOf(waiter), 1);
-          resolve(null);
-          startWaiting();
-        };
-        const start = (): void => {
-          stop.removeEventListener("abort", onStop);
-          resolve(enter(company));
-        };
-        const waiter: Waiter = { company, start };
-        waiting.push(waiter);
-        stop.addEventListener("abort", onStop, { once: true });
+        waiting.push({ company, stop, resolve });
+        listen(stop);
       });
     },
   };
