@@ -10,6 +10,8 @@ export function deliveredWay(engine: Engine, arrival: Arrival): Way {
   return {
     isRedriven: false,
 
+    isInOtherHands: () => store.isBeingClaimed(settings.database, { messageId: id, fingerprint }),
+
     async begin(tx, isPoison) {
       const claimed = await store.claim(tx, {
         messageId: id,

@@ -27,6 +27,8 @@ export interface Engine {
   readonly ignored: ReadonlySet<string>;
   readonly slots: Slots;
   readonly lanes: Lanes;
+  /** Lanes of one message id each: a message that is delivered again while it is being handled waits for that, without a place. */
+  readonly sameId: Lanes;
   readonly memory: AttemptMemory;
   report(step: InboxStep): void;
 }
@@ -79,6 +81,7 @@ export function createEngine(
     ignored,
     slots: createSlots(concurrency),
     lanes: createLanes(),
+    sameId: createLanes(),
     memory: { failed: boundedSet(10_000), owed: boundedSet(10_000), disturbances: 0 },
     report: onEvent === undefined ? () => undefined : (step) => emit(onEvent, { consumer, ...step } as InboxEvent),
   };

@@ -11,7 +11,8 @@
  * without an answer is either; so it comes again, too. Nothing here settles: the caller does, after this has resolved.
  *
  * A start is counted only where a repeat is possible, so that a message that kills its process is found, and steady state pays nothing.
- * One that has an unfinished start runs alone: whatever ends the process then was not a neighbour.
+ * One that has an unfinished start runs alone: whatever ends the process then was not a neighbour. Unless another process is at it just
+ * now: that start may end well, so it is neither waited for nor counted beside.
  */
 import { backoffMs, isWaybillError, traceOf, waybillError } from "@waybill/core";
 import type { OwnedTx } from "@waybill/sql";
@@ -29,6 +30,9 @@ export type Ended = Processed | { readonly kind: "gone" };
 
 /** How much longer than the handler's deadline the unit may take: the wait for a connection, our own statements, the COMMIT. */
 const unitMarginMs = 5_000;
+
+/** When to come again with a message that another process is handling. */
+const inOtherHandsMs = 1_000;
 
 const stopped: Ended = { kind: "again", afterMs: 0, as: "stopped" };
 
@@ -62,6 +66,7 @@ export async function handleMessage(
       await payBack(engine, arrival.id);
       const before = await engine.store.readAttempts(engine.settings.database, arrival.id);
       if (before !== null && unfinished(before) > 0) {
+        if (await way.isInOtherHands()) return inOtherHands(engine, arrival, way);
         release();
         release = await engine.slots.take("alone", life.stop);
         if (release === null) return stopped;
@@ -75,6 +80,13 @@ export async function handleMessage(
   } finally {
     release?.();
   }
+}
+
+/** Not ours for now, whatever comes of it. */
+function inOtherHands(engine: Engine, { id }: Arrival, way: Way): Ended {
+  if (way.isRedriven) return { kind: "gone" };
+  engine.report({ name: "inbox.retrying", messageId: id, attempt: 0, afterMs: inOtherHandsMs, code: "IN_OTHER_HANDS" });
+  return { kind: "again", afterMs: inOtherHandsMs, as: "disturbed" };
 }
 
 async function countStart(engine: Engine, id: string): Promise<Attempts | null> {

@@ -6,7 +6,7 @@
  * statement, and so a transaction of itself.
  */
 import type { Lane } from "@waybill/dead-letter";
-import type { OwnedTx, Statements } from "@waybill/sql";
+import type { OwnedTx, Statements, Units } from "@waybill/sql";
 
 /** Attempts at a message that is not handled yet. Those that neither failed nor ended well ended with their process. */
 export interface Attempts {
@@ -57,6 +57,12 @@ export interface InboxStore {
   claimAnyway(tx: OwnedTx, print: MessagePrint): Promise<Extract<Claimed, { kind: "handled" | "claimed" }>>;
   /** Removes the row that this unit inserted: the message is put aside instead. */
   unclaim(tx: OwnedTx, messageId: string): Promise<void>;
+
+  /**
+   * Whether another unit has inserted the row of a message and not ended yet: somebody is handling it. In a unit of its own that waits for
+   * the other half a second at most, and keeps nothing.
+   */
+  isBeingClaimed(units: Units, print: MessagePrint): Promise<boolean>;
 
   /** The counts so far, or null. Changes nothing. */
   readAttempts(statements: Statements, messageId: string): Promise<Attempts | null>;

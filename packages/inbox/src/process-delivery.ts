@@ -44,10 +44,13 @@ export function createDeliveries(engine: Engine): Deliveries {
       return await engine.lanes.run(arrival.lane, async () => {
         const behindMs = lane === null ? undefined : returned.get(lane);
         if (behindMs !== undefined) return { kind: "again", afterMs: behindMs, as: "behindItsKey" };
-        const { prefetch } = engine.settings;
-        const hasFailed = engine.memory.failed.has(arrival.id);
-        const mayRepeat = isRepeatPossible({ redelivered, receivedBefore, prefetch, hasFailed });
-        const ended = await handleMessage(engine, arrival, deliveredWay(engine, arrival), life, mayRepeat);
+        // Whoever is in the lane of an id has come through the lane of its key, so the two kinds never wait for each other in a circle.
+        const ended = await engine.sameId.run({ topic: "", key: arrival.id }, () => {
+          const { prefetch } = engine.settings;
+          const hasFailed = engine.memory.failed.has(arrival.id);
+          const mayRepeat = isRepeatPossible({ redelivered, receivedBefore, prefetch, hasFailed });
+          return handleMessage(engine, arrival, deliveredWay(engine, arrival), life, mayRepeat);
+        });
         if (ended.kind === "gone") throw new Error("A delivered message is nobody else's.");
         return comeAgain(ended);
       });

@@ -1,4 +1,5 @@
 import type { DeadLetter } from "@waybill/dead-letter";
+import { committedValue } from "@waybill/sql";
 import type { Arrival } from "./arrival.ts";
 import { decide } from "./decision.ts";
 import type { Engine } from "./engine.ts";
@@ -10,9 +11,15 @@ import type { Way } from "./way.ts";
  */
 export function redrivenWay(engine: Engine, arrival: Arrival, letter: DeadLetter): Way {
   const { store, deadLetters, reader } = engine;
+  const { database } = engine.settings;
   const { id, fingerprint, message, hasUsableId } = arrival;
   return {
     isRedriven: true,
+
+    async isInOtherHands() {
+      const looked = await database.unitOfWork((tx) => deadLetters.claim(tx, reader, letter), { operation: "look at a dead letter" });
+      return !committedValue("look at a dead letter", looked);
+    },
 
     async begin(tx, isPoison) {
       if (!(await deadLetters.claim(tx, reader, letter))) return { kind: "gone" };

@@ -1,9 +1,11 @@
-import { type Identifier, type Namespace, type Row, tableOf } from "@waybill/sql";
+import { isWaybillError } from "@waybill/core";
+import { committedValue, type Identifier, type Namespace, type OwnedTx, type Row, tableOf } from "@waybill/sql";
 import type { Attempts, Claimed, InboxStore } from "../inbox-store.ts";
 import { claimMessage } from "./statements/claim.ts";
 import { claimAnyway } from "./statements/claim-anyway.ts";
 import { clearAttempts } from "./statements/clear-attempts.ts";
 import { countAttempt } from "./statements/count-attempt.ts";
+import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { readAttempts } from "./statements/read-attempts.ts";
 import { readPrint } from "./statements/read-print.ts";
 import { removeAttempts } from "./statements/remove-attempts.ts";
@@ -11,6 +13,9 @@ import { removeHandled } from "./statements/remove-handled.ts";
 import { startAttempt } from "./statements/start-attempt.ts";
 import { unclaimMessage } from "./statements/unclaim.ts";
 import { withdrawStart } from "./statements/withdraw-start.ts";
+
+/** Milliseconds that a look waits for another's unit: one that is about to end, or whose process has just ended, is no hindrance. */
+const lookMs = "500";
 
 export interface PostgresInboxStoreOptions {
   readonly space: Namespace;
@@ -59,6 +64,19 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
       await tx.query(sql.unclaim, [consumer, messageId]);
     },
 
+    async isBeingClaimed(units, { messageId, fingerprint }) {
+      const work = async (tx: OwnedTx): Promise<void> => {
+        await tx.query(limitLockWait, [lookMs]);
+        const claimed = await tx.query(sql.claimAnyway, [consumer, messageId, fingerprint]);
+        if (claimed.length === 1) await tx.query(sql.unclaim, [consumer, messageId]);
+      };
+      const operation = "look at a claim";
+      const looked = await units.unitOfWork(work, { operation });
+      if (looked.kind === "rolledBack" && isLockWaitOver(looked.error)) return true;
+      committedValue(operation, looked);
+      return false;
+    },
+
     async readAttempts(statements, messageId) {
       const [row] = await statements.query(sql.readAttempts, [consumer, messageId], { name: "inbox-read-attempts" });
       return row === undefined ? null : toAttempts(row);
@@ -90,6 +108,11 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
       return (await statements.query(sql.removeAttempts, [consumer, olderThanMs, rowsMax])).length;
     },
   };
+}
+
+/** lock_not_available */
+function isLockWaitOver(error: Error): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState === "55P03";
 }
 
 /** null: our insert met a row that the snapshot does not show. */
