@@ -1,9 +1,9 @@
 /**
- * What an inbox does beside its deliveries: redriving every second, retention every minute.
+ * What an inbox does beside its deliveries: three things, none of which waits for another, for redriving runs handlers and may take long.
  *
- *     look ──▶ released types? (every 10 s) ──▶ released rows? ──▶ old rows? (every minute) ──▶ wait a second ──▶ look
+ *     types that became known (every 10 s)        released rows (every second)        old rows (every minute)
  *
- * Nothing here is urgent and all of it may be repeated: any number of processes may do it at once, and one that fails tries again.
+ * Nothing here is urgent and all of it may be repeated: any number of processes may do it at once, and what fails is tried again.
  */
 import { backoffMs, wait } from "@waybill/core";
 import { codeOf } from "./decision.ts";
@@ -48,23 +48,26 @@ export async function removeOldRows(engine: Engine, life: Lifecycle): Promise<nu
 
 /** Runs until `life.stop` aborts. Never rejects. */
 export async function keepUp(engine: Engine, redrive: Redrive, life: Lifecycle): Promise<void> {
+  await Promise.all([
+    keepDoing(engine, life, async () => {
+      await redrive.releaseKnownTypes(life);
+      return typesEveryMs;
+    }),
+    keepDoing(engine, life, async () => ((await redrive.pass(life)) > 0 ? 1 : lookEveryMs)),
+    keepDoing(engine, life, async () => {
+      await removeOldRows(engine, life);
+      return retentionEveryMs;
+    }),
+  ]);
+}
+
+/** Does something again and again, after the pause it asks for, or with backoff if it fails. */
+async function keepDoing(engine: Engine, life: Lifecycle, step: () => Promise<number>): Promise<void> {
   const { clock, random } = engine.settings;
-  let typesAtMs = Number.NEGATIVE_INFINITY;
-  let retentionAtMs = Number.NEGATIVE_INFINITY;
-  let failures = 0;
-  while (!life.stop.aborted) {
-    let pauseMs = lookEveryMs;
+  for (let failures = 0; !life.stop.aborted; ) {
+    let pauseMs: number;
     try {
-      if (clock.monotonicMs() >= typesAtMs) {
-        await redrive.releaseKnownTypes(life);
-        typesAtMs = clock.monotonicMs() + typesEveryMs;
-      }
-      const decided = await redrive.pass(life);
-      if (decided > 0) pauseMs = 1;
-      if (clock.monotonicMs() >= retentionAtMs) {
-        await removeOldRows(engine, life);
-        retentionAtMs = clock.monotonicMs() + retentionEveryMs;
-      }
+      pauseMs = await step();
       failures = 0;
     } catch (error) {
       failures += 1;

@@ -60,8 +60,8 @@ test("redriven messages without key and sequence are attempted once each in a pa
   await redriveAll();
   isRejected = false;
   await inbox.redrive();
-  expect(attempted).toEqual(ids);
-  expect(await fixture.effects()).toEqual(ids.slice(1));
+  expect(attempted.sort()).toEqual(ids);
+  expect([...(await fixture.effects())].sort()).toEqual(ids.slice(1));
   expect(await fixture.count("inbox_attempt", "started = 1 and failed = 1")).toBe(1);
   expect(await fixture.letters()).toContain("m0 released not yet");
 });
