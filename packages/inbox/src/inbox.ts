@@ -39,7 +39,7 @@ export type Processed =
       readonly afterMs: number;
       /**
        * `failed`: an attempt that counts. Everything else does not: `unknown`, its COMMIT was not answered; `disturbed`, the database was
-       * out of reach or locks collided; `behindItsKey`, an earlier message of its batch and key comes again first; `stopped`; `full`, more
+       * out of reach, locks collided, or another process is handling it; `behindItsKey`, an earlier message of its batch and key comes again first; `stopped`; `full`, more
        * messages are waiting here than there is room for.
        */
       readonly as: "failed" | "unknown" | "disturbed" | "behindItsKey" | "stopped" | "full";
@@ -61,7 +61,8 @@ export interface Inbox {
   ignore(type: string | MessageType<never, unknown>): void;
   /**
    * Handles one delivery, for a consumer loop of your own. Resolves after the commit, so settle next; never rejects because of the
-   * message. Messages of one key run in the order of the calls.
+   * message. Messages of one key run in the order of the calls, but one that comes `again` does not stop those you have called after it:
+   * call the next of a key after `done`. A message that is delivered again while its handler runs waits for that handler.
    *
    * `upkeep` is not done for you then: run it beside your loop, or call `redrive` and `removeHandled` from time to time.
    *
@@ -78,7 +79,10 @@ export interface Inbox {
   run(source: Source, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Redrives released dead letters every second and removes old rows every minute, until the signal aborts. `run` does this for you. */
   upkeep(options: { readonly signal: AbortSignal }): Promise<void>;
-  /** Handles what was released of the dead letters, once. Answers how many messages left them or came back to them. */
+  /**
+   * Handles what was released of the dead letters: of each key up to 100 messages, or what fits into a second. Answers how many messages
+   * left them or came back to them; if any, there may be more.
+   */
   redrive(): Promise<number>;
   /** Forgets messages handled longer ago than the retention, and decided dead letters, once. Answers how many rows were removed. */
   removeHandled(): Promise<number>;

@@ -230,7 +230,7 @@ forEachPostgres((server) =>
         { kind: "done", as: "handled" },
         { kind: "done", as: "handled" },
       ]);
-      expect(runs).toBe(3);
+      expect(runs).toBeGreaterThanOrEqual(3); // Who is rolled back may be back before the other has woken, and collide again.
       expect(names(events)).not.toContain("inbox.handlerFailed");
       const rows = await fixture.database.query("select sold from stock order by sku", []);
       expect(rows).toEqual([{ sold: 2 }, { sold: 2 }]);
@@ -238,7 +238,7 @@ forEachPostgres((server) =>
     });
 
     test("a handler that passes its deadline is cut off, its transaction is gone, and the start counts", async () => {
-      const { inbox } = fixture.inbox({ handlerDeadlineMs: 60, poisonAttempts: 2 });
+      const { inbox } = fixture.inbox({ handlerDeadlineMs: 400, poisonAttempts: 2 });
       let late: Promise<unknown> = Promise.resolve();
       const signals: AbortSignal[] = [];
       inbox.on(shop.orderPlaced, async ({ id }, tx, { signal }) => {
