@@ -192,6 +192,32 @@ describe("a holder", () => {
     expect(relay.eventsOf("relay.leaseLost")).toEqual([]);
   });
 
+  it("that was frozen longer than its lease publishes nothing before it has taken it anew", async ({ fixture }) => {
+    let frozenMs = 0;
+    const clock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + frozenMs };
+    const asked: (boolean | undefined)[] = [];
+    const relay = fixture.start({
+      clock,
+      leaseMs: 600_000,
+      // A freeze between the read and the publish of what it brought.
+      onEvent: ({ name, ...facts }) => {
+        if (name === "relay.batchApplied" && "unconfirmed" in facts && facts.unconfirmed === 3 && frozenMs === 0) frozenMs = 600_000;
+      },
+      transport: {
+        publish: async (batch, { mayWrite }) => {
+          asked.push(mayWrite?.());
+          return batch.map(() => ({ kind: "confirmed" }) as const);
+        },
+        close: () => Promise.resolve(),
+      },
+    });
+    await fixture.append(row("a"), row("a"), row("b"));
+    await relay.seen("relay.leaseLost", { when: ({ reason }) => reason === "expired" });
+    await fixture.isSaved(3);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked).not.toContain(false);
+  });
+
   it("asks its lease before every write: a transport may ask in the middle of a call, too", async ({ fixture }) => {
     const relay = fixture.start({
       leaseMs: 600_000,

@@ -33,6 +33,13 @@ describe("a relay whose connection is ended", () => {
       expect(done.size).toBe(800);
     });
 
+  it("notices at once, also that of one it does not use", async ({ fixture }) => {
+    const relay = fixture.start();
+    await relay.seen("relay.batchApplied");
+    expect(await terminate(fixture, "look up")).toBe(1);
+    expect(await relay.seen("relay.restarting", { deadlineMs: 2_000 })).toMatchObject({ code: "connectionLost" });
+  });
+
   it("takes its own lease back at once, and publishes alone only if it did before", async ({ fixture }) => {
     const relay = fixture.start({ leaseMs: 600_000 });
     await fixture.append(row("k"));
@@ -96,6 +103,33 @@ describe("what a relay remembered", () => {
     await relay.seen("relay.transportBroken", { when: ({ code }) => code === "outcomesMissing" });
     await fixture.isSaved(20);
     expect(new Set(relay.sequences()).size).toBe(20);
+  });
+
+  it("of a call on the wire is kept until it ends: nothing is published again before", async ({ fixture }) => {
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let calls = 0;
+    const relay = fixture.start({
+      publishDeadlineMs: 60_000,
+      transport: {
+        publish: async (batch) => {
+          calls += 1;
+          await answered;
+          return batch.map(() => ({ kind: "confirmed" }) as const);
+        },
+        close: () => Promise.resolve(),
+      },
+    });
+    await fixture.append(row("k"));
+    await waitUntil(() => calls === 1, { what: "it is published" });
+    const before = relay.events.length;
+    expect(await terminate(fixture)).toBe(4);
+    await expect(relay.seen("relay.leaseAcquired", { after: before, deadlineMs: 700 })).rejects.toThrow("in vain");
+    answer();
+    await relay.seen("relay.leaseAcquired", { after: before });
+    await waitUntil(() => calls === 2, { what: "it is published again" });
   });
 
   it("of calls on the wire is waited for: a key is never in two calls, whatever fails meanwhile", async ({ fixture }) => {
@@ -189,12 +223,20 @@ describe("a database that cannot be reached", () => {
 describe("acquiring", () => {
   it("makes partitions ahead of the writers", async ({ fixture }) => {
     await fixture.run("select setval('waybill_outbox_id_seq', 2500000)");
+    fixture.start();
+    const ahead =
+      "select count(*)::int as partitions from pg_inherits where inhparent = 'waybill_outbox'::regclass and inhrelid::regclass::text in ('waybill_outbox_p3000001', 'waybill_outbox_p4000001')";
+    await waitUntil(async () => (await fixture.run(ahead))[0]?.["partitions"] === 2, { what: "two partitions lie ahead" });
+  });
+
+  it("a partition that cannot be made is reported and stops nothing", async ({ fixture }) => {
+    await fixture.run("select setval('waybill_outbox_id_seq', 2500000)");
+    await fixture.run("create table waybill_outbox_p3000001 ()");
+    await fixture.append(row("k"));
     const relay = fixture.start();
-    await relay.seen("relay.batchApplied");
-    const [ahead] = await fixture.run(
-      "select count(*)::int as partitions from pg_inherits where inhparent = 'waybill_outbox'::regclass and inhrelid::regclass::text in ('waybill_outbox_p3000001', 'waybill_outbox_p4000001')",
-    );
-    expect(ahead?.partitions).toBe(2);
+    await relay.hasPublished(1);
+    await relay.seen("relay.partitionsNotKept");
+    expect(relay.relay.health().state).toBe("active");
   });
 
   it("says when the database is another one than the cursor was saved in", async ({ fixture }) => {
