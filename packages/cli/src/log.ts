@@ -50,6 +50,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.retrying": "warn",
   "relay.parked": "warn",
   "relay.rowMissing": "warn",
+  "relay.partitionsNotKept": "warn",
   "relay.held": "warn",
   "relay.soloPublishing": "warn",
   "relay.soloDeathCounted": "warn",

@@ -91,6 +91,8 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.holesLooking"; readonly ranges: number }
     | { readonly name: "relay.holesProved"; readonly ranges: number }
     | { readonly name: "relay.holesForgotten"; readonly ranges: number }
+    /** No partition could be made ahead: rows go to the default one. `notOwner`, `busy`, or the server's refusal. */
+    | { readonly name: "relay.partitionsNotKept"; readonly reason: string }
     /** Too many ranges are open: nothing new is read until some end. */
     | { readonly name: "relay.rangesFull"; readonly ranges: number; readonly topics: readonly string[] }
     /** All memory is dropped and everything starts again from the saved cursor (rule R1). */

@@ -61,6 +61,15 @@ describe("a cursor", () => {
     expect(cursor.snapshot()).toEqual({ lastId: 4n, ranges: [range(2), range(4)] });
   });
 
+  it("makes a hole again of an id whose row was not there when it was read once more", () => {
+    const cursor = fresh();
+    const [first, second] = opened(1, 2) as [OpenId, OpenId];
+    cursor.apply([first, second]);
+    cursor.giveBack(first);
+    expect([cursor.holes, cursor.openCount]).toEqual([[range(1)], 1]);
+    expect(cursor.snapshot().ranges).toEqual([range(1, 2)]);
+  });
+
   it("counts an id once, however often it is finished", () => {
     const cursor = fresh();
     const one = open(1);

@@ -21,7 +21,7 @@
  * ids out again; a relay that remembered the old ones would skip the new rows.
  */
 import assert from "node:assert/strict";
-import { countIds, type IdRange, rangesFromIds, subtractRanges, uniteRanges } from "@waybill/outbox";
+import { addRange, countIds, type IdRange, rangesFromIds, subtractRanges, uniteRanges } from "@waybill/outbox";
 import type { SavedCursor } from "./subscriptions.ts";
 
 /** An id that was read and is not finished. Whoever publishes it keeps the object and finishes it. */
@@ -44,6 +44,8 @@ export interface Cursor<Open extends OpenId> {
   apply(batch: readonly Open[]): void;
   /** Confirmed, or given up durably. */
   finish(open: Open): void;
+  /** An open id becomes a hole again: its row was not there when it was read once more. */
+  giveBack(open: Open): void;
   /** Proven dead, and confirmed so by a read that was sent after the proof. Open ids are left alone. */
   forget(dead: readonly IdRange[]): void;
   /** What to save now. */
@@ -100,6 +102,13 @@ export function createCursor<Open extends OpenId>(saved: SavedCursor): Cursor<Op
     },
     finish(one) {
       if (one.isFinished) return;
+      one.isFinished = true;
+      finishedCount += 1;
+      sweep();
+    },
+    giveBack(one) {
+      if (one.isFinished) return;
+      holes = addRange(holes, { low: one.id, high: one.id });
       one.isFinished = true;
       finishedCount += 1;
       sweep();

@@ -8,6 +8,7 @@
  * A crash anywhere before the COMMIT publishes or gives up again; a crash after it is found by the look-up. Cursor and retention
  * need not wait for a dead letter: it is a copy.
  */
+import { isWaybillError } from "@waybill/core";
 import type { NewDeadLetter } from "@waybill/dead-letter";
 import type { LedgerRow } from "@waybill/outbox";
 import type { OwnedTx } from "@waybill/sql";
@@ -29,7 +30,10 @@ export interface GivingUp {
   giveUp(lane: Lane, reason: string): Promise<void>;
   /** Copies what is loaded at the head of a lane behind its dead letter. The lane is busy until then. */
   hold(lane: Lane): Promise<void>;
-  /** Runs a unit of work under the fence, on the upkeep connection. False: the session has been ended. */
+  /**
+   * Runs a unit of work under the fence, on the upkeep connection. False: nothing was done – the session has been ended, or a row is
+   * locked by somebody else; ask again later.
+   */
   fenced(operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean>;
 }
 
@@ -39,17 +43,31 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
   let inserts = 0;
   let inserting = 0;
 
-  const fenced = async (operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean> => {
+  // One unit at a time: they share a connection and a row, and a crowd of them would only wait past their deadlines.
+  let turn: Promise<unknown> = Promise.resolve();
+  const fenced = (operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean> => {
+    const mine = turn.then(() => fencedNow(operation, work));
+    turn = mine;
+    return mine;
+  };
+
+  // While a unit runs it keeps renewals and saves waiting, so it must end long before our trust in the lease does.
+  const deadlineMs = Math.min(15_000, Math.floor(session.settings.leaseMs / 3));
+  const lockMs = Math.ceil(session.settings.leaseMs / 10);
+
+  const fencedNow = async (operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean> => {
     if (session.ended.aborted || !lease.isTrusted()) return false;
     try {
       const outcome = await connections.upkeep.unitOfWork(
         async (tx) => {
-          if (!(await row.lock(tx, fence))) return false;
+          if (!(await row.lock(tx, fence, lockMs))) return false;
           await work(tx);
           return true;
         },
-        { operation },
+        { operation, deadlineMs },
       );
+      // Somebody else is at a row, an operator perhaps: nothing was done, and it is this lane's turn again later.
+      if (outcome.kind === "rolledBack" && isLockTimeout(outcome.error)) return false;
       if (outcome.kind !== "committed") session.fail(outcome.error);
       else if (!outcome.value) lease.lose();
       return outcome.kind === "committed" && outcome.value;
@@ -117,6 +135,10 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
       }
     },
   };
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState === "55P03";
 }
 
 function letterOf(entry: Entry, row: LedgerRow, reason: string | null): NewDeadLetter {

@@ -136,8 +136,8 @@ describe("the accounts of what is in memory", () => {
     lanes.park(first);
     expect(counts()).toEqual([1, 100, 1]);
     expect(first.row).toBeNull();
-    lanes.load(first, row(1));
-    lanes.load(first, row(1));
+    lanes.load(first, row(1), new Map());
+    lanes.load(first, row(1), new Map());
     expect(counts()).toEqual([2, 200, 0]);
     expect([lanes.broughtCount, lanes.broughtBytes]).toEqual([1, 100]);
     lanes.park(second);

@@ -32,8 +32,8 @@ export interface Entry extends OpenId {
   row: LedgerRow | null;
   /** What the row takes in memory while it is loaded; at least its payload. */
   bytes: number;
-  /** Parsed once, when it was read; null: unreadable. */
-  readonly headers: Headers | null;
+  /** Parsed when its row is brought; null: unreadable, or parked. */
+  headers: Headers | null;
   /** Why it can never be published, found before the first try; null: nothing known against it. */
   unreadable: string | null;
   /** Tries that ended for this message's own sake. */
@@ -72,6 +72,11 @@ export interface Topic {
   /** By key. */
   readonly lanes: Map<string, Lane>;
   readonly ready: Lane[];
+  /** Lanes in memory, those without key included. */
+  laneCount: number;
+  /** Of its entries: how many have their bytes in memory, and those bytes. */
+  loadedCount: number;
+  loadedBytes: number;
   calls: number;
   /** Failures in a row that were the topic's, or rejections taken for such. */
   failures: number;
@@ -101,7 +106,7 @@ export interface Lanes {
   /** Takes an entry out: finished. */
   leave(entry: Entry): void;
   /** Brings the bytes of an entry whose turn has come. */
-  load(entry: Entry, row: LedgerRow): void;
+  load(entry: Entry, row: LedgerRow, headers: Headers | null): void;
   /** Drops its bytes. */
   park(entry: Entry): void;
   /** What the lane can do now, under this policy. */
@@ -112,10 +117,10 @@ export interface Lanes {
 }
 
 /**
- * Idle lanes are kept for the next message of their key, knowing nothing any more, until there are this many lanes in a topic:
- * making and forgetting one per message would be a fifth of the relay's work.
+ * Idle lanes are kept for the next message of their key, knowing nothing any more, until there are this many lanes: making and
+ * forgetting one per message would be a fifth of the relay's work.
  */
-const lanesPerTopicMax = 10_000;
+const lanesMax = 10_000;
 
 export function createLanes(): Lanes {
   const topics = new Map<string, Topic>();
@@ -126,34 +131,61 @@ export function createLanes(): Lanes {
   let broughtCount = 0;
   let broughtBytes = 0;
   let parkedCount = 0;
+  let laneCount = 0;
 
   const topicOf = (name: string): Topic => {
     let topic = topics.get(name);
     if (topic === undefined) {
-      topic = { name, lanes: new Map(), ready: [], calls: 0, failures: 0, waitsUntilMs: 0, brake: releasedBrake };
+      topic = {
+        name,
+        lanes: new Map(),
+        ready: [],
+        laneCount: 0,
+        loadedCount: 0,
+        loadedBytes: 0,
+        calls: 0,
+        failures: 0,
+        waitsUntilMs: 0,
+        brake: releasedBrake,
+      };
       topics.set(name, topic);
     }
     return topic;
   };
 
-  const makeLane = (topic: Topic, key: string | null): Lane => ({
-    topic,
-    key,
-    entries: [],
-    inHand: 0,
-    isBusy: false,
-    isListed: false,
-    lookUps: 0,
-    isOpen: false,
-    hasHeld: false,
-    hasReleased: false,
-    waitsUntilMs: 0,
-  });
+  const makeLane = (topic: Topic, key: string | null): Lane => {
+    laneCount += 1;
+    topic.laneCount += 1;
+    return {
+      topic,
+      key,
+      entries: [],
+      inHand: 0,
+      isBusy: false,
+      isListed: false,
+      lookUps: 0,
+      isOpen: false,
+      hasHeld: false,
+      hasReleased: false,
+      waitsUntilMs: 0,
+    };
+  };
+
+  /** The bytes of an entry come into memory. */
+  const count = ({ lane: { topic }, bytes }: Entry): void => {
+    loadedCount += 1;
+    loadedBytes += bytes;
+    topic.loadedCount += 1;
+    topic.loadedBytes += bytes;
+  };
 
   /** The bytes of a loaded entry go out of memory, with it or without. */
   const unload = (entry: Entry): void => {
+    const { topic } = entry.lane;
     loadedCount -= 1;
     loadedBytes -= entry.bytes;
+    topic.loadedCount -= 1;
+    topic.loadedBytes -= entry.bytes;
     if (!entry.isBrought) return;
     entry.isBrought = false;
     broughtCount -= 1;
@@ -164,8 +196,16 @@ export function createLanes(): Lanes {
   const forget = (lane: Lane): void => {
     lane.isOpen = false;
     lane.hasHeld = false;
-    if (lane.key === null) keyless.delete(lane);
-    else if (lane.topic.lanes.size > lanesPerTopicMax) lane.topic.lanes.delete(lane.key);
+    const { topic, key } = lane;
+    const isGone = key === null ? keyless.delete(lane) : laneCount > lanesMax && topic.lanes.get(key) === lane && topic.lanes.delete(key);
+    if (!isGone) return;
+    laneCount -= 1;
+    topic.laneCount -= 1;
+    // A topic that nothing is known about goes, too: names may come and go without end.
+    const isIdle = topic.laneCount === 0 && topic.calls === 0 && topic.failures === 0 && topic.waitsUntilMs === 0;
+    if (!isIdle || topic.ready.length > 0 || topic.brake.inARow > 0) return;
+    topics.delete(topic.name);
+    readyTopics.delete(topic);
   };
 
   return {
@@ -207,12 +247,8 @@ export function createLanes(): Lanes {
       while (place > inHand && (entries[place - 1] as Entry).id > entry.id) place -= 1;
       if (place === entries.length) entries.push(entry);
       else entries.splice(place, 0, entry);
-      if (entry.row === null) {
-        parkedCount += 1;
-      } else {
-        loadedCount += 1;
-        loadedBytes += entry.bytes;
-      }
+      if (entry.row === null) parkedCount += 1;
+      else count(entry);
     },
     leave(entry) {
       const { entries } = entry.lane;
@@ -225,19 +261,20 @@ export function createLanes(): Lanes {
       if (entry.row === null) parkedCount -= 1;
       else unload(entry);
     },
-    load(entry, row) {
+    load(entry, row, headers) {
       if (entry.row !== null) return;
       entry.row = row;
+      entry.headers = headers;
       entry.isBrought = true;
       parkedCount -= 1;
-      loadedCount += 1;
-      loadedBytes += entry.bytes;
+      count(entry);
       broughtCount += 1;
       broughtBytes += entry.bytes;
     },
     park(entry) {
       if (entry.row === null) return;
       entry.row = null;
+      entry.headers = null;
       parkedCount += 1;
       unload(entry);
     },

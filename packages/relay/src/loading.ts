@@ -9,6 +9,7 @@
  */
 import type { LedgerRow } from "@waybill/outbox";
 import type { Entry, Lane, Topic } from "./lanes.ts";
+import { headerParser } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import type { Waiting } from "./waiting.ts";
@@ -31,6 +32,7 @@ interface Round {
 
 export function createLoading(session: Session, progress: Progress, waiting: Waiting, kick: () => void): Loading {
   const { ledger, connections, lanes, cursor, settings } = session;
+  const parseHeaders = headerParser();
   const queues = new Map<Topic, Set<Lane>>();
   let isRunning = false;
 
@@ -74,13 +76,13 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
     for (const entry of entries) {
       const row = byId.get(entry.id);
       if (row !== undefined) {
-        lanes.load(entry, row);
+        lanes.load(entry, row, parseHeaders(row.headers));
         continue;
       }
-      // Its row was removed behind our back: there is nothing left to publish, and nothing will ever come.
+      // Removed behind our back, or another server answered than the one we read: a hole again, and the proof decides.
       session.report({ name: "relay.rowMissing", messageId: entry.messageId, sequence: entry.id });
       progress.settled(entry);
-      cursor.finish(entry);
+      cursor.giveBack(entry);
       lanes.leave(entry);
       session.isDirty = true;
     }

@@ -1,10 +1,10 @@
 /**
  * What becomes of messages of one lane after a call: a pure fold over their outcomes, in their order.
  *
- * A key stops at its first outcome that is not `confirmed`. Should a transport confirm a message behind that one, it does not count:
- * an id is finished only when no earlier id of its key is open, so it is published again in its turn.
+ * A key stops at its first outcome that is not `confirmed`; what a transport says of those behind it is not asked. Should it confirm
+ * one of them, that does not count: an id is finished only when no earlier id of its key is open, so it is published again in its turn.
  */
-import { behindItsKey, type FailureScope, type PublishOutcome } from "@waybill/core";
+import { type FailureScope, type PublishOutcome } from "@waybill/core";
 
 export type Verdict =
   /** The first `confirmed` messages are finished; the lane goes on. */
@@ -18,9 +18,7 @@ export type Verdict =
       readonly reason: string;
       readonly afterMs: number;
       readonly mayBeStored: boolean;
-    }
-  /** It was not tried, for a reason that is not its own: nothing is counted, nothing waits. */
-  | { readonly kind: "untried" };
+    };
 
 export interface LaneOutcome {
   readonly confirmed: number;
@@ -43,7 +41,6 @@ function verdictOf(outcome: Exclude<PublishOutcome, { kind: "confirmed" }>): Ver
     case "rejected":
       return { kind: "rejected", reason };
     case "retry":
-      if (word === behindItsKey) return { kind: "untried" };
       return { kind: "failed", scope: outcome.scope, reason, afterMs: outcome.afterMs ?? 0, mayBeStored: false };
     case "unknown":
       return { kind: "failed", scope: outcome.scope, reason, afterMs: outcome.afterMs ?? 0, mayBeStored: true };

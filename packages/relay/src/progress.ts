@@ -24,7 +24,8 @@ export interface Progress {
   survived(id: bigint): void;
 }
 
-export function createProgress(deathsAtStart: SoloDeaths): Progress {
+/** `onChanged` is called when what is to be saved about deaths and the id on the wire has changed. */
+export function createProgress(deathsAtStart: SoloDeaths, onChanged: () => void = () => undefined): Progress {
   const deaths = new Map(deathsAtStart);
   let awaited = 0;
   let wereStoredRead = false;
@@ -62,8 +63,10 @@ export function createProgress(deathsAtStart: SoloDeaths): Progress {
       soloId = id;
     },
     survived(id) {
-      if (soloId === id) soloId = null;
-      if (deaths.size > 0) deaths.delete(id);
+      const wasAlone = soloId === id;
+      if (wasAlone) soloId = null;
+      const wasSuspect = deaths.size > 0 && deaths.delete(id);
+      if (wasAlone || wasSuspect) onChanged();
     },
   };
 }

@@ -34,6 +34,8 @@ export interface Publishing {
   publishFirst(lane: Lane): Promise<void>;
   /** A rejection, by a lane's own message or a released one: null when the brake takes it for a failure of the topic. */
   judgeRejection(topic: Topic, reason: string): string | null;
+  /** A message of the topic was confirmed: it has not failed any more, and rejections count anew. */
+  noteSuccess(topic: Topic): void;
 }
 
 /** What publishing hands over when a lane's next step is not a publish. */
@@ -195,8 +197,7 @@ export function createPublishing(
     if (confirmed > 0) {
       progress.confirmed();
       waiting.transportSucceeded();
-      if (topic.waitsUntilMs === 0) waiting.topicSucceeded(topic);
-      releaseBrake(topic);
+      noteSuccess(topic);
       session.isDirty = true;
     }
     listAgain(topic);
@@ -227,7 +228,7 @@ export function createPublishing(
   const settle = (lane: Lane, verdict: Verdict): void => {
     lane.inHand = 0;
     const head = lane.entries[0];
-    if (verdict.kind === "done" || verdict.kind === "untried" || head === undefined) {
+    if (verdict.kind === "done" || head === undefined) {
       free(lane);
       return;
     }
@@ -282,6 +283,11 @@ export function createPublishing(
     return reason;
   };
 
+  const noteSuccess = (topic: Topic): void => {
+    if (topic.waitsUntilMs === 0) waiting.topicSucceeded(topic);
+    releaseBrake(topic);
+  };
+
   const releaseBrake = (topic: Topic): void => {
     if (topic.brake.inARow === 0) return;
     if (topic.brake.code !== null && isBraked(topic.brake, topic.brake.code))
@@ -292,6 +298,7 @@ export function createPublishing(
   return {
     pump,
     judgeRejection,
+    noteSuccess,
     async publishFirst(lane) {
       const batch = emptyBatch();
       takeFrom(lane, batch, 1);

@@ -79,7 +79,7 @@ export function createReading(
       messageId: row.messageId,
       createdAtMs: row.createdAtMs,
       row: row.leftBytes === null ? row : null,
-      bytes: payloadBytes + entryBytes,
+      bytes: payloadBytes + 2 * ((row.headers?.length ?? 0) + (row.key?.length ?? 0)) + entryBytes,
       headers,
       unreadable: deaths >= soloDeathsMax ? "killsTheRelay" : unreadableReason(row, headers),
       attempts: 0,
@@ -89,10 +89,22 @@ export function createReading(
     };
   };
 
+  /**
+   * Whether the bytes of what was just read stay in memory. Not if it waits, nor if its topic has failed or has filled half of
+   * what may be loaded: a topic that hangs, or is only slow, must leave room for the others.
+   */
+  const mayStay = (lane: Lane): boolean =>
+    !waiting.isWaiting(lane) &&
+    lane.topic.failures === 0 &&
+    lane.topic.loadedCount < settings.loadedMax / 2 &&
+    lane.topic.loadedBytes < settings.loadedBytesMax / 2;
+
   /** Takes a batch in. Synchronous: nothing of it can be published before all of it is applied. */
   const apply = (batch: LedgerBatch, readNumber: number): void => {
     const entries = batch.rows.map(entryOf);
     const newLanes: Lane[] = [];
+    const parked = new Set<string>();
+    let parkedCount = 0;
     const [first] = entries;
     const isLookedUp = first !== undefined && (givingUp.mayBeOpen || first.id <= highestSequence);
     cursor.apply(entries);
@@ -106,13 +118,18 @@ export function createReading(
       }
       const { lane } = entry;
       if (isLookedUp && lane.entries.length === 0 && !lane.isBusy) newLanes.push(lane);
+      if (entry.row !== null && !mayStay(lane)) {
+        entry.row = null;
+        entry.headers = null;
+        parked.add(lane.topic.name);
+        parkedCount += 1;
+      }
+      if (waiting.isWaiting(lane)) progress.settled(entry);
       lanes.enter(entry);
     }
     if (isLookedUp) lookUp(entries, newLanes);
-    for (const entry of entries) {
-      waiting.parkIfWaiting(entry.lane);
-      lanes.settle(entry.lane);
-    }
+    for (const entry of entries) lanes.settle(entry.lane);
+    if (parkedCount > 0) session.report({ name: "relay.parked", messages: parkedCount, topics: [...parked].slice(0, 10) });
     if (!batch.areHolesCut) {
       progress.storedWereRead();
       forgetProved(readNumber);
@@ -198,7 +215,10 @@ export function createReading(
       poll.abort();
     },
     proved(dead) {
-      if (dead.length > 0) provedDead.push({ ranges: dead, afterRead: sent });
+      if (dead.length === 0) return;
+      // An answer repeats what the one before it proved, until a read has confirmed it.
+      if (provedDead.at(-1)?.afterRead === sent) provedDead.pop();
+      provedDead.push({ ranges: dead, afterRead: sent });
     },
     async run() {
       let rowsMax = rowsAtLeast;

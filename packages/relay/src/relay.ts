@@ -22,7 +22,7 @@ import { type RelayOptions, relaySettings } from "./options.ts";
 import { postgresSubscriptionRow } from "./postgres/subscription-row.ts";
 import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
 import { type RelayParts, reporter, type SessionConnections } from "./session.ts";
-import { soloStart } from "./solo.ts";
+import { type SoloStart, soloStart } from "./solo.ts";
 import type { Acquisition, Fence } from "./subscriptions.ts";
 
 export interface Relay {
@@ -63,6 +63,8 @@ export function createRelay(options: RelayOptions): Relay {
   let ran: Promise<void> | null = null;
   /** Held by a session that failed, for the one that follows. */
   let held: Fence | null = null;
+  /** What an acquire concluded about deaths, until it is written down. */
+  let unsettled: SoloStart | null = null;
 
   const checkSchemas = async (): Promise<void> => {
     for (const set of [outboxMigrations, deadLetterMigrations, relayMigrations]) await checkSchema(database, space, set);
@@ -115,7 +117,8 @@ export function createRelay(options: RelayOptions): Relay {
 
   /** Hands over what a failed session left to a successor that will not come. */
   const releaseHeld = async (): Promise<void> => {
-    if (held === null) return;
+    // What was concluded and not written down would be forgotten with our name in the row.
+    if (held === null || unsettled !== null) return;
     const { epoch } = held;
     report({ name: "relay.leaseReleasing", epoch });
     try {
@@ -129,6 +132,10 @@ export function createRelay(options: RelayOptions): Relay {
       // The lease runs out by itself; a standby waits for that instead.
     }
     held = null;
+  };
+
+  const onSettled = (): void => {
+    unsettled = null;
   };
 
   const runOnce = async (signal: AbortSignal, wasSolo: boolean): Promise<SessionEnd> => {
@@ -145,20 +152,19 @@ export function createRelay(options: RelayOptions): Relay {
       const { acquisition, facts } = acquired;
       held = { epoch: acquisition.epoch, owner };
       await checkLineage(save, acquisition, facts);
-      const connections: SessionConnections = {
-        save,
-        read: await open("relay read"),
-        lookUp: await open("relay look up"),
-        upkeep: await open("relay upkeep"),
-      };
+      const solo = soloStart(acquisition, owner, wasSolo, unsettled);
+      unsettled = solo;
+      // Side by side: the lease is running.
+      const [read, lookUp, upkeep] = await allOpened([open("relay read"), open("relay look up"), open("relay upkeep")]);
+      const connections: SessionConnections = { save, read, lookUp, upkeep };
       report({
         name: "relay.leaseAcquired",
         epoch: acquisition.epoch,
         wasReleased: acquisition.ownerBefore === null,
         lastId: acquisition.cursor.lastId,
-        isSolo: soloStart(acquisition, owner, wasSolo).isSolo,
+        isSolo: solo.isSolo,
       });
-      const end = await runSession({ parts, connections, ...acquired, owner, wasSolo, report }, signal, (started) => {
+      const end = await runSession({ parts, connections, ...acquired, owner, solo, onSettled, report }, signal, (started) => {
         running = started;
         standing = "active";
         lastError = null;
@@ -190,6 +196,8 @@ export function createRelay(options: RelayOptions): Relay {
       }
       if (end.kind === "drained" || signal.aborted) break;
       if (isFatal(end.cause)) {
+        standing = "stopped";
+        lastError = codeOf(end.cause);
         await releaseHeld();
         throw end.cause;
       }
@@ -215,6 +223,14 @@ export function createRelay(options: RelayOptions): Relay {
     wake: () => running?.wake(),
     health: () => healthOf(standing, running, lastError),
   };
+}
+
+/** Waits for all of them, so that a failure leaves none that opens later and that nobody closes. */
+async function allOpened<Opened extends readonly Promise<Connection>[]>(
+  opening: readonly [...Opened],
+): Promise<{ [Index in keyof Opened]: Connection }> {
+  await Promise.allSettled(opening);
+  return (await Promise.all(opening)) as { [Index in keyof Opened]: Connection };
 }
 
 interface Acquired {

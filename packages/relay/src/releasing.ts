@@ -22,6 +22,7 @@ import type { Waiting } from "./waiting.ts";
 
 const lookMs = 1_000;
 const lanesMax = 100;
+const pagesMax = 10;
 const rowsAtOnceMax = 100;
 
 export interface Releasing {
@@ -48,6 +49,8 @@ const untried: Tried = { times: 0, mayBeStored: false };
 /** What the dead letters ask of publishing: how to take a rejection. */
 export interface RejectionJudge {
   judgeRejection(topic: Lane["topic"], reason: string): string | null;
+  /** A message of the topic was confirmed. */
+  noteSuccess(topic: Lane["topic"]): void;
 }
 
 export function createReleasing(
@@ -71,6 +74,8 @@ export function createReleasing(
   /** Lanes that the first looks found and that nothing has become of yet: see `Progress.releasedWereTried`. */
   const awaited = new Set<Lane>();
   let areAllFound = false;
+  /** Where the next look goes on; null: at the beginning. */
+  let lookedUpTo: ReleasedLane | null = null;
 
   const noteTried = (lane: Lane): void => {
     awaited.delete(lane);
@@ -85,16 +90,8 @@ export function createReleasing(
     return lane;
   };
 
-  const look = async (): Promise<void> => {
-    const { inserts } = givingUp;
-    const wasInserting = givingUp.isInserting;
-    session.report({ name: "relay.releasedReading" });
-    const summary = await deadLetters.summary(connections.upkeep, reader);
-    if (session.ended.aborted) return;
-    // Only an answer to a question that no insert of ours overlapped tells that nothing is open now.
-    if (!summary.hasOpenRows && !wasInserting && !givingUp.isInserting && inserts === givingUp.inserts) givingUp.nothingIsOpen();
-    const found = summary.hasOpenRows ? await deadLetters.findReleased(connections.upkeep, reader, lanesMax) : [];
-    if (session.ended.aborted) return;
+  /** Lists lanes that were found; answers how many are new. */
+  const list = (found: readonly ReleasedLane[]): number => {
     let ready = 0;
     for (const one of found) {
       const lane = laneOf(one);
@@ -105,7 +102,29 @@ export function createReleasing(
       lanes.settle(lane);
       ready += 1;
     }
-    if (found.length < lanesMax) areAllFound = true;
+    return ready;
+  };
+
+  const look = async (): Promise<void> => {
+    const { inserts } = givingUp;
+    const wasInserting = givingUp.isInserting;
+    session.report({ name: "relay.releasedReading" });
+    const summary = await deadLetters.summary(connections.upkeep, reader);
+    if (session.ended.aborted) return;
+    // Only an answer to a question that no insert of ours overlapped tells that nothing is open now.
+    if (!summary.hasOpenRows && !wasInserting && !givingUp.isInserting && inserts === givingUp.inserts) givingUp.nothingIsOpen();
+    let ready = 0;
+    // Page by page, so that lanes that get nowhere hide no others; where there are very many, the next look goes on.
+    for (let pages = summary.hasOpenRows ? pagesMax : 0; pages > 0; pages -= 1) {
+      const found = await deadLetters.findReleased(connections.upkeep, reader, lanesMax, lookedUpTo);
+      if (session.ended.aborted) return;
+      ready += list(found);
+      const isLast = found.length < lanesMax;
+      lookedUpTo = isLast ? null : (found.at(-1) ?? null);
+      if (isLast) areAllFound = true;
+      if (isLast) break;
+    }
+    if (!summary.hasOpenRows) areAllFound = true;
     for (const lane of awaited) if (lane.topic.waitsUntilMs > 0) awaited.delete(lane);
     if (areAllFound && awaited.size === 0) progress.releasedWereTried();
     if (ready > 0) session.report({ name: "relay.releasedFound", messages: ready });
@@ -146,7 +165,7 @@ export function createReleasing(
       else await refuse(lane, letter, reason, { ...before, times: before.times + 1 });
       return reason === null ? "waits" : "nothing";
     }
-    if (verdict.kind !== "failed") return "waits";
+    if (verdict.kind !== "failed") return "more";
     const after = { times: before.times + (verdict.scope === "message" ? 1 : 0), mayBeStored: before.mayBeStored || verdict.mayBeStored };
     tried.set(letter.sequence, after);
     const afterMs = waitAfter(lane, verdict, after.times);
@@ -209,6 +228,7 @@ export function createReleasing(
     if (done.length > 0) {
       progress.confirmed();
       waiting.transportSucceeded();
+      judge.noteSuccess(lane.topic);
       if (!(await finish(done))) return "nothing";
       for (const letter of done) session.report({ name: "relay.releasedFinished", messageId: letter.messageId, sequence: letter.sequence });
     }

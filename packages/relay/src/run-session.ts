@@ -6,7 +6,7 @@
  *        stop asked ─▶ nothing new, 500 ms for what is on the wire ─▶ save ─▶ hand the lease over
  *        R1 ─▶ loops end, calls on the wire are awaited (a key is never in two calls) ─▶ the caller begins anew
  */
-import { type Clock, type Timer, wait, withDeadline } from "@waybill/core";
+import { type Clock, isWaybillError, type Timer, wait, withDeadline } from "@waybill/core";
 import { keepPartitions, type LedgerFacts } from "@waybill/outbox";
 import { holdLease } from "@waybill/sql";
 import { createCalling } from "./calling.ts";
@@ -19,10 +19,10 @@ import { createProgress } from "./progress.ts";
 import { createPublishing } from "./publishing.ts";
 import { announce, publishAlone } from "./publishing-alone.ts";
 import { createReading } from "./reading.ts";
-import { createReleasing } from "./releasing.ts";
+import { createReleasing, type RejectionJudge } from "./releasing.ts";
 import { createSaving } from "./saving.ts";
 import type { RelayParts, RelayReport, Session, SessionConnections } from "./session.ts";
-import { soloStart } from "./solo.ts";
+import type { SoloStart } from "./solo.ts";
 import type { Acquisition } from "./subscriptions.ts";
 import { createWaiting } from "./waiting.ts";
 
@@ -40,13 +40,15 @@ export interface SessionStart {
   readonly acquiredFromMs: number;
   readonly facts: LedgerFacts;
   readonly owner: string;
-  readonly wasSolo: boolean;
+  /** Concluded from what the last holder left. */
+  readonly solo: SoloStart;
+  /** Called when that was written down. */
+  readonly onSettled: () => void;
   readonly report: (event: RelayReport) => void;
 }
 
 /** `isHeld`: the lease may still be ours; otherwise it was handed over, if the database answered. */
-export type SessionEnd = { readonly isHeld: boolean } & /** A stop was asked for. */
-(
+export type SessionEnd = { readonly isHeld: boolean } /** A stop was asked for. */ & (
   | { readonly kind: "drained" }
   /** Rule R1: begin again from the saved cursor. */
   | { readonly kind: "failed"; readonly cause: unknown; readonly wasSolo: boolean }
@@ -98,7 +100,7 @@ export async function runSession(
   for (const connection of Object.values(connections))
     connection.lost.addEventListener("abort", () => fail("connectionLost"), { once: true });
 
-  const solo = soloStart(acquisition, owner, start.wasSolo);
+  const { solo } = start;
   const session: Session = {
     ...parts,
     connections,
@@ -119,13 +121,15 @@ export async function runSession(
     report,
     after: timersUntil(clock, ended.signal),
   };
-  const progress = createProgress(solo.deaths);
+  const progress = createProgress(solo.deaths, () => {
+    session.isDirty = true;
+  });
 
   const prepare = async () => {
     const found = { soloDeaths: solo.deaths, serverIdentity: facts.serverIdentity, ledgerIdentity: facts.ledgerIdentity };
-    if (!(await row.settleAcquisition(connections.save, fence, found))) lease.lose();
+    if (await row.settleAcquisition(connections.save, fence, found)) start.onSettled();
+    else lease.lose();
     if (solo.died !== null) report({ name: "relay.soloDeathCounted", sequence: solo.died, deaths: solo.deaths.get(solo.died) ?? 0 });
-    await keepPartitions(connections.upkeep, { space: parts.space, stream: settings.stream, clock });
     return parts.deadLetters.summary(connections.lookUp, parts.reader);
   };
 
@@ -140,8 +144,9 @@ export async function runSession(
     const loading = createLoading(session, progress, waiting, kick);
     const announceNext = (messageId: string, sequence: bigint): Promise<boolean> =>
       announce(session, progress, saving, messageId, sequence);
-    const judge = {
-      judgeRejection: (topic: Parameters<typeof publishing.judgeRejection>[0], reason: string) => publishing.judgeRejection(topic, reason),
+    const judge: RejectionJudge = {
+      judgeRejection: (topic, reason) => publishing.judgeRejection(topic, reason),
+      noteSuccess: (topic) => publishing.noteSuccess(topic),
     };
     const releasing = createReleasing(session, progress, calling, waiting, givingUp, judge, announceNext, kick);
     const publishing = createPublishing(session, progress, calling, waiting, givingUp, {
@@ -205,10 +210,22 @@ async function release(
 /** Partitions ahead of the writers, and decided dead letters that are old enough to go. */
 async function keepUp(session: Session): Promise<void> {
   const { settings, deadLetters, reader, connections } = session;
-  while (await wait(session.clock, upkeepMs, session.ended)) {
+  do {
     if (session.isDraining) return;
-    await keepPartitions(connections.upkeep, { space: session.space, stream: settings.stream, clock: session.clock });
+    await makePartitions(session);
     await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
+  } while (await wait(session.clock, upkeepMs, session.ended));
+}
+
+/** Partitions that cannot be made stop nothing: rows go to the default partition meanwhile, and somebody is told. */
+async function makePartitions({ connections, space, settings, clock, report }: Session): Promise<void> {
+  try {
+    const kept = await keepPartitions(connections.upkeep, { space, stream: settings.stream, clock });
+    if (kept.kind !== "kept") report({ name: "relay.partitionsNotKept", reason: kept.kind });
+  } catch (error) {
+    const isRefusal = isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState !== null && !connections.upkeep.lost.aborted;
+    if (!isRefusal) throw error;
+    report({ name: "relay.partitionsNotKept", reason: `refused:${error.facts.sqlState ?? ""}` });
   }
 }
 

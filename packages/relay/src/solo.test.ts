@@ -53,6 +53,11 @@ describe("a new holder", () => {
     expect({ deaths, died }).toEqual({ deaths: new Map(), died: null });
   });
 
+  it("keeps a conclusion that it took over and could not write down", () => {
+    const unsettled = { isSolo: true, deaths: new Map([[5n, 2]]), died: 5n };
+    expect(soloStart(left({ ownerBefore: "me", soloIdBefore: null }), "me", false, unsettled)).toEqual({ ...unsettled, died: null });
+  });
+
   it("goes on as it was after an end of its own session, for it is alive", () => {
     const ours = left({ ownerBefore: "me", soloIdBefore: 5n });
     expect(soloStart(ours, "me", true)).toEqual({ isSolo: true, deaths: new Map(), died: null });

@@ -23,10 +23,14 @@ export interface SoloStart {
   readonly died: bigint | null;
 }
 
-/** How to begin, given what the last holder left. `wasSolo`: whether we ourselves were publishing alone under our last epoch. */
-export function soloStart(acquisition: Acquisition, owner: string, wasSolo: boolean): SoloStart {
+/**
+ * How to begin, given what the last holder left. `wasSolo`: whether we ourselves were publishing alone under our last epoch.
+ * `unsettled`: what we concluded under an earlier epoch of ours and never got written down; what we took over then is gone from the row.
+ */
+export function soloStart(acquisition: Acquisition, owner: string, wasSolo: boolean, unsettled: SoloStart | null = null): SoloStart {
   const { ownerBefore, progressedBefore, soloIdBefore, soloDeaths } = acquisition;
   // Our own earlier epoch did not end in a death: we are here.
+  if (ownerBefore === owner && unsettled !== null) return { ...unsettled, died: null };
   if (ownerBefore === owner) return { isSolo: wasSolo, deaths: soloDeaths, died: null };
   if (ownerBefore === null) return { isSolo: false, deaths: soloDeaths, died: null };
   if (soloIdBefore === null) return { isSolo: !progressedBefore, deaths: soloDeaths, died: null };

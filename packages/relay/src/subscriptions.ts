@@ -62,6 +62,6 @@ export interface SubscriptionRow {
   renew(connection: Connection, fence: Fence, leaseMs: number, serverIdentity: string): Promise<boolean>;
   save(connection: Connection, fence: Fence, leaseMs: number, serverIdentity: string, cursor: CursorToSave): Promise<boolean>;
   release(connection: Connection, fence: Fence): Promise<boolean>;
-  /** First statement of a fenced unit of work. */
-  lock(tx: OwnedTx, fence: Fence): Promise<boolean>;
+  /** First statement of a fenced unit of work. Its later statements wait at most `lockMs` for a row that somebody else has locked. */
+  lock(tx: OwnedTx, fence: Fence, lockMs: number): Promise<boolean>;
 }

@@ -20,6 +20,8 @@ export interface Waiting {
   /** The transport failed: everything waits. Answers how long. */
   transportFailed(afterMs: number): number;
   transportSucceeded(): void;
+  /** True if the lane, or its topic, waits. */
+  isWaiting(lane: Lane): boolean;
   /** Parks what waits in this lane, if its topic or the lane itself does. */
   parkIfWaiting(lane: Lane): void;
 }
@@ -45,7 +47,10 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
     if (messages > 0) session.report({ name: "relay.parked", messages, topics: [topic.name] });
   };
 
+  const isWaiting = (lane: Lane): boolean => lane.topic.waitsUntilMs > 0 || lane.waitsUntilMs > 0;
+
   return {
+    isWaiting,
     mayGo: (topic) => session.transportWaitsUntilMs === 0 && topic.waitsUntilMs === 0 && (topic.failures === 0 || topic.calls === 0),
     laneWaits(lane, afterMs) {
       lane.waitsUntilMs = clock.monotonicMs() + afterMs;
@@ -93,7 +98,7 @@ export function createWaiting(session: Session, progress: Progress, kick: () => 
       session.transportFailures = 0;
     },
     parkIfWaiting(lane) {
-      if (lane.topic.waitsUntilMs > 0 || lane.waitsUntilMs > 0) reportParked(lane.topic, park(lane));
+      if (isWaiting(lane)) reportParked(lane.topic, park(lane));
     },
   };
 }

@@ -78,7 +78,9 @@ export function holdLease(options: HoldLeaseOptions): HeldLease {
     timer.cancel();
     if (!isOver) timer = clock.setTimer(leaseMs / 3, () => void renewOnce());
   };
-  let timer = clock.setTimer(leaseMs / 3, () => void renewOnce());
+  // Counted from the acquire, too: whatever was opened since then has used up some of the lease.
+  const firstMs = Math.max(1, options.acquiredFromMs + leaseMs / 3 - clock.monotonicMs());
+  let timer = clock.setTimer(firstMs, () => void renewOnce());
 
   return {
     isTrusted: () => {

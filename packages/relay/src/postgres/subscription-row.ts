@@ -62,8 +62,8 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
     async release(connection, fence) {
       return (await connection.query(text.release, fenced(fence))).length === 1;
     },
-    async lock(tx: OwnedTx, fence) {
-      return (await tx.query(text.lock, fenced(fence))).length === 1;
+    async lock(tx: OwnedTx, fence, lockMs) {
+      return (await tx.query(text.lock, [...fenced(fence), `${lockMs}ms`])).length === 1;
     },
   };
 }

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 
 /** What has to be prepared so that an event comes. */
-type Scenario = "work" | "stop" | "held" | "lineage" | "stolen" | "removed" | "ranges" | "solo" | "throws";
+type Scenario = "work" | "stop" | "held" | "lineage" | "stolen" | "removed" | "ranges" | "partitions" | "solo" | "throws";
 
 /** Every event of a relay: one that is added does not compile before it is listed here. */
 const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
@@ -50,6 +50,7 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.leaseLost": "stolen",
   "relay.rowMissing": "removed",
   "relay.rangesFull": "ranges",
+  "relay.partitionsNotKept": "partitions",
   "relay.soloPublishing": "solo",
   "relay.soloDeathCounted": "solo",
   "relay.soloEnded": "solo",
@@ -70,6 +71,7 @@ const once: ReadonlySet<string> = new Set([
   "relay.leaseLost",
   "relay.rowMissing",
   "relay.rangesFull",
+  "relay.partitionsNotKept",
   "relay.soloDeathCounted",
   "relay.soloEnded",
   "relay.transportBroken",
@@ -160,6 +162,12 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
         insert into waybill_subscription (stream, subscription, last_id, hole_lo, hole_hi)
         select 'default', 'default', 300000, ids, ids from (select array_agg(i) as ids from generate_series(1::bigint, 240000, 2) as i) as odd`);
       await run.write("orders", "a", "second");
+      return async () => undefined;
+    case "partitions":
+      // Somebody left a table where the next partition belongs.
+      await writeWork();
+      await run.client.query("select setval('waybill_outbox_id_seq', 1500000)");
+      await run.client.query("create table waybill_outbox_p3000001 ()");
       return async () => undefined;
     case "solo":
       await writeWork();
