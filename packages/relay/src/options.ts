@@ -50,9 +50,12 @@ export interface RelayOptions {
   readonly callsPerTopicMax?: number;
   /** Default 16: calls of the transport at a time. */
   readonly callsMax?: number;
-  /** Default 10 000: with so many messages in memory, payloads and all, nothing new is read. Half as many that waited come on top. */
+  /**
+   * Default 10 000: messages in memory with their payloads. One topic may fill half; what finds no room is parked, and brought when its
+   * turn comes. What is brought, at most half as much again, comes on top.
+   */
   readonly loadedMax?: number;
-  /** Default 33 554 432: with so many bytes of payload in memory nothing new is read. Half as many that waited come on top. */
+  /** Default 33 554 432: the same for bytes of payload. */
   readonly loadedBytesMax?: number;
   /** Default 2: wait between two reads while messages come. Lower costs statements, higher costs latency. */
   readonly pollMinMs?: number;
