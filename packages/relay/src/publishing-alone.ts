@@ -52,9 +52,9 @@ async function take(session: Session, lane: Lane, step: Step, parts: AloneParts,
   lane.isBusy = true;
   switch (step) {
     case "load":
-      // Frees the lane itself, when the bytes are there.
+      // Frees the lane itself, when the bytes are there. Nothing behind it goes meanwhile: the order is that of ids.
       parts.load(lane);
-      await wait(session.clock, 1, session.ended);
+      while (lane.isBusy && !session.isDraining && (await wait(session.clock, 1, session.ended)));
       return;
     case "publish": {
       // In hand from here on: what is written down is what goes, whatever comes out of a hole meanwhile.

@@ -210,22 +210,25 @@ async function release(
 /** Partitions ahead of the writers, and decided dead letters that are old enough to go. */
 async function keepUp(session: Session): Promise<void> {
   const { settings, deadLetters, reader, connections } = session;
+  let told: string | null = null;
   do {
     if (session.isDraining) return;
-    await makePartitions(session);
+    const hindrance = await makePartitions(session);
+    if (hindrance !== null && hindrance !== told) session.report({ name: "relay.partitionsNotKept", reason: hindrance });
+    told = hindrance;
     await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
   } while (await wait(session.clock, upkeepMs, session.ended));
 }
 
-/** Partitions that cannot be made stop nothing: rows go to the default partition meanwhile, and somebody is told. */
-async function makePartitions({ connections, space, settings, clock, report }: Session): Promise<void> {
+/** What kept partitions from being made, or null. It stops nothing: rows go to the default partition meanwhile, and somebody is told. */
+async function makePartitions({ connections, space, settings, clock }: Session): Promise<string | null> {
   try {
     const kept = await keepPartitions(connections.upkeep, { space, stream: settings.stream, clock });
-    if (kept.kind !== "kept") report({ name: "relay.partitionsNotKept", reason: kept.kind });
+    return kept.kind === "kept" ? null : kept.kind;
   } catch (error) {
     const isRefusal = isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState !== null && !connections.upkeep.lost.aborted;
     if (!isRefusal) throw error;
-    report({ name: "relay.partitionsNotKept", reason: `refused:${error.facts.sqlState ?? ""}` });
+    return `refused:${error.facts.sqlState ?? ""}`;
   }
 }
 
