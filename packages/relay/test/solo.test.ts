@@ -147,6 +147,7 @@ describe("the message that is written down", () => {
     const published: (readonly [number, number | null])[] = [];
     const relay = fixture.start({
       leaseMs: 600_000,
+      saveMs: 60_000, // so that the only save is the one that writes a message down
       transport: {
         publish: async (batch) => {
           const { soloId } = await fixture.subscription();
