@@ -100,7 +100,6 @@ export interface Lanes {
   readonly parkedCount: number;
   /** The lane of a message, made if it is not in memory. */
   lane(topic: string, key: string | null): Lane;
-  topic(name: string): Topic;
   /** Puts an entry in its place: behind everything with a smaller id, but never before what is in hand. */
   enter(entry: Entry): void;
   /** Takes an entry out: finished. */
@@ -240,7 +239,6 @@ export function createLanes(): Lanes {
       }
       return lane;
     },
-    topic: topicOf,
     enter(entry) {
       const { entries, inHand } = entry.lane;
       let place = entries.length;

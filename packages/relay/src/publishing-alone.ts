@@ -27,7 +27,8 @@ export interface AloneParts {
 
 /** Publishes alone until this holder has got somewhere, or the session ends. */
 export async function publishAlone(session: Session, progress: Progress, parts: AloneParts): Promise<void> {
-  const { clock, saving } = { ...session, saving: parts.saving };
+  const { clock } = session;
+  const { saving } = parts;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   while (session.isSolo && !session.ended.aborted && !session.isDraining) {
     if (clock.monotonicMs() - lookedAtMs >= lookMs) {
