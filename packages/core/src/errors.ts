@@ -71,8 +71,16 @@ export interface WaybillErrorFacts {
   WAYBILL_SIGNATURE_INVALID: { readonly reason: "missing" | "malformed" | "forged" | "stale" };
   /** We gave up waiting. Whether the operation took effect is unknown unless the operation says otherwise. */
   WAYBILL_DEADLINE: { readonly operation: string; readonly deadlineMs: number };
-  /** The database refused, or its connection was lost. `isTransient`: the same unit of work may succeed later. */
-  WAYBILL_DATABASE: { readonly operation: string; readonly sqlState: string | null; readonly isTransient: boolean };
+  /**
+   * The database refused, or its connection was lost. `isTransient`: the same unit of work may succeed later. `errno`: the number MySQL
+   * and MariaDB gave, which says more there than the SQLSTATE; null on PostgreSQL.
+   */
+  WAYBILL_DATABASE: {
+    readonly operation: string;
+    readonly sqlState: string | null;
+    readonly errno: number | null;
+    readonly isTransient: boolean;
+  };
   /** A statement was sent after an error inside its unit of work: only a rollback may follow. */
   WAYBILL_UNIT_POISONED: { readonly operation: string };
   /** A COMMIT went out and no answer came back. Ask by id; assume nothing. */

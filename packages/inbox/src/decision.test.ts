@@ -4,7 +4,7 @@ import { codeOf, decide, decideAfterAttempt, isRepeatPossible, judgeFailure, unf
 
 const known = { isTypeKnown: true, isPoison: false, hasUsableId: true };
 const database = (sqlState: string | null): Error =>
-  waybillError("WAYBILL_DATABASE", "no", { operation: "inbox", sqlState, isTransient: true });
+  waybillError("WAYBILL_DATABASE", "no", { operation: "inbox", sqlState, errno: null, isTransient: true });
 
 test("a claimed message runs, unless its type is unknown, its id unusable or its attempts never ended", () => {
   const claimed = { kind: "claimed" } as const;

@@ -26,11 +26,18 @@ export interface Statements {
   query(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<readonly Row[]>;
   /** As `query`, with rows as the text that came over the wire. */
   queryText(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<readonly TextRow[]>;
+  /**
+   * Runs a statement that writes and answers how many rows it wrote. On MySQL an UPDATE counts the rows it *found*, whether or not they
+   * changed; `insert … on duplicate key update` counts in a way that says nothing. Throws as `query`.
+   */
+  execute(sql: string, values: readonly OwnedValue[], options?: StatementOptions): Promise<number>;
 }
 
 /** `Tx` over a connection of our own, where arrays are allowed as values, and statements may be prepared. */
 export interface OwnedTx extends Tx {
   query(sql: string, values: readonly OwnedValue[], options?: Pick<StatementOptions, "name">): Promise<readonly Row[]>;
+  /** As `Statements.execute`. */
+  execute(sql: string, values: readonly OwnedValue[], options?: Pick<StatementOptions, "name">): Promise<number>;
 }
 
 export interface UnitOptions {

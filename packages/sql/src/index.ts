@@ -11,10 +11,10 @@ export type { Dialect, Row, SqlValue, Tx } from "./tx.ts";
 export type { Connection, Database, OwnedTx, OwnedValue, StatementOptions, Statements, TextRow, UnitOptions, Units } from "./database.ts";
 export type { HeldLease, HoldLeaseOptions } from "./lease.ts";
 export { holdLease } from "./lease.ts";
+export type { DatabaseOptions } from "./open-database.ts";
+export { openDatabase } from "./open-database.ts";
 export type { Outcome } from "./outcome.ts";
 export { committedValue } from "./outcome.ts";
-export type { DatabaseOptions } from "./postgres/database.ts";
-export { openDatabase } from "./postgres/database.ts";
 
 // Names
 

@@ -2,7 +2,7 @@ import { isWaybillError } from "@waybill/core";
 import knex from "knex";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { openDatabase } from "./postgres/database.ts";
+import { openDatabase } from "./open-database.ts";
 import { type TransactionHandle, toTx } from "./to-tx.ts";
 import type { Tx } from "./tx.ts";
 

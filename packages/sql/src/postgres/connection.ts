@@ -1,7 +1,7 @@
 import type { Clock, OnEvent, Random } from "@waybill/core";
 import type { Connection, StatementOptions } from "../database.ts";
 import { deadlineError, type Session } from "./session.ts";
-import { runStatement, runTextStatement } from "./statements.ts";
+import { executeStatement, runStatement, runTextStatement } from "./statements.ts";
 import { createUnits } from "./units.ts";
 
 /** How long a polite goodbye may take. */
@@ -45,6 +45,8 @@ export function createConnection(session: Session, options: ConnectionOptions): 
     query: (sql, values, statement = {}) => inTurn(statement, (deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>
       inTurn(statement, (deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
+    execute: (sql, values, statement = {}) =>
+      inTurn(statement, (deadlineMs) => executeStatement(session, sql, values, statement, deadlineMs)),
     unitOfWork: (work, unit) => units.unitOfWork(work, unit),
     close: () => session.end(closeDeadlineMs),
   };

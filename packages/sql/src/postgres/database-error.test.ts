@@ -21,7 +21,7 @@ test("what the server quotes is nowhere in the error, its cause or its stack; na
   const error = databaseError("dead letter", serverError("23505", { constraint: "card_pkey", table: "card", schema: "app" }));
   expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(canary);
   expect(JSON.stringify(error)).not.toContain(canary);
-  expect(error.facts).toEqual({ operation: "dead letter", sqlState: "23505", isTransient: false });
+  expect(error.facts).toEqual({ operation: "dead letter", sqlState: "23505", errno: null, isTransient: false });
   expect(error.cause).toMatchObject({ name: "DriverError", code: "23505", constraint: "card_pkey", table: "card", schema: "app" });
 });
 
@@ -33,7 +33,7 @@ test("an error of the network keeps its code and call, and not the address, whic
   });
   const error = databaseError("connect", cause);
   expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(canary);
-  expect(error.facts).toEqual({ operation: "connect", sqlState: null, isTransient: true });
+  expect(error.facts).toEqual({ operation: "connect", sqlState: null, errno: null, isTransient: true });
   expect(error.cause).toMatchObject({ code: "ENOTFOUND", syscall: "getaddrinfo" });
 });
 

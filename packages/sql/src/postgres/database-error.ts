@@ -59,7 +59,12 @@ export function databaseError(operation: string, error: unknown): WaybillError<"
     sqlState === null
       ? `The connection was lost or could not be used during ${operation}. Try again; look at the cause.`
       : `The database refused ${operation} with SQLSTATE ${sqlState}. Look it up; see the cause for the names involved.`;
-  return waybillError("WAYBILL_DATABASE", message, { operation, sqlState, isTransient: isTransient(sqlState) }, speakableCause(error));
+  return waybillError(
+    "WAYBILL_DATABASE",
+    message,
+    { operation, sqlState, errno: null, isTransient: isTransient(sqlState) },
+    speakableCause(error),
+  );
 }
 
 /** A copy that names things and quotes nothing. */

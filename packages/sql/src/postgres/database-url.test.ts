@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { isWaybillError, secret } from "@waybill/core";
 import { expect, test } from "vitest";
-import { openDatabase } from "./database.ts";
+import { openDatabase } from "../open-database.ts";
 import { checkDatabaseUrl } from "./database-url.ts";
 
 const caught = (act: () => unknown): unknown => {

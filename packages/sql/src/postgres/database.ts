@@ -1,51 +1,17 @@
-import {
-  type Clock,
-  type ConfigProblem,
-  type OnEvent,
-  type Random,
-  type Secret,
-  systemClock,
-  systemRandom,
-  throwConfigProblems,
-} from "@waybill/core";
+import { type Clock, type ConfigProblem, systemClock, systemRandom, throwConfigProblems } from "@waybill/core";
 import type { Database, StatementOptions } from "../database.ts";
+import type { DatabaseOptions } from "../open-database.ts";
 import { createConnection } from "./connection.ts";
 import { checkDatabaseUrl } from "./database-url.ts";
 import { closedError, createPool } from "./pool.ts";
 import { openSession, type Session } from "./session.ts";
-import { runStatement, runTextStatement } from "./statements.ts";
+import { executeStatement, runStatement, runTextStatement } from "./statements.ts";
 import { createUnits, unitDeadlineMs } from "./units.ts";
-
-/** How the database is reached, and how long we wait for it. */
-export interface DatabaseOptions {
-  /**
-   * `postgres://user:password@host:5432/database`, as the `pg` driver reads it: TLS by `?sslmode=verify-full&sslrootcert=…`, further
-   * settings as parameters. Never shown in an error or event.
-   */
-  readonly url: string | Secret;
-  /** Connections in the pool for short work. Default 2. Dedicated ones (`connect`) come on top. */
-  readonly connections?: number;
-  /** Milliseconds for one statement. Default 10 000. Less gives up sooner on a slow server; more hangs longer on a dead one. */
-  readonly statementDeadlineMs?: number;
-  /** Milliseconds to open a connection, and for the BEGIN of a unit of work. Default 5 000. */
-  readonly connectDeadlineMs?: number;
-  /** What the server shows in `pg_stat_activity`; the purpose of a dedicated connection is put behind it. Default `waybill`. */
-  readonly applicationName?: string;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** `sql.connectionLost`, `sql.unitRepeated`. */
-  readonly onEvent?: OnEvent;
-}
 
 const closeDeadlineMs = 5_000;
 
-/**
- * A database with connections of our own. Nothing is opened before it is needed; what was lost is opened again on demand.
- * Whoever opens it closes it.
- *
- * @throws WAYBILL_CONFIG_INVALID with every problem; for a URL of another database, too
- */
-export function openDatabase(options: DatabaseOptions): Database {
+/** `openDatabase` for a URL of PostgreSQL. */
+export function openPostgres(options: DatabaseOptions): Database {
   const { clock = systemClock, random = systemRandom, onEvent, applicationName = "waybill" } = options;
   const { connections = 2, statementDeadlineMs = 10_000, connectDeadlineMs = 5_000 } = options;
   const url = checkDatabaseUrl(options.url);
@@ -90,6 +56,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       lend(statement, (session, deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>
       lend(statement, (session, deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
+    execute: (sql, values, statement = {}) =>
+      lend(statement, (session, deadlineMs) => executeStatement(session, sql, values, statement, deadlineMs)),
     unitOfWork: (work, unit) => units.unitOfWork(work, unit),
 
     async connect({ purpose, deadlineMs = connectDeadlineMs }) {

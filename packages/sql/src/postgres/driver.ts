@@ -7,6 +7,8 @@ import { waybillError } from "@waybill/core";
 export interface DriverAnswer {
   /** The first word of the command tag: `SELECT`, `COMMIT`, `ROLLBACK`. null for an empty statement. */
   readonly command: string | null;
+  /** From the command tag; null where the tag has no number. */
+  readonly rowCount: number | null;
   readonly rows: readonly unknown[];
 }
 

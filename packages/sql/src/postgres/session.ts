@@ -145,7 +145,7 @@ function guard(client: DriverClient, { clock, onEvent }: SessionOptions): Guarde
     if (lost.signal.aborted) throw databaseError(operation, new Error("Connection terminated"));
     const answer = await within(operation, deadlineMs, deadlineMs, client.query(query));
     if (!Array.isArray(answer)) return answer as DriverAnswer;
-    return (answer as readonly DriverAnswer[]).at(-1) ?? { command: null, rows: [] };
+    return (answer as readonly DriverAnswer[]).at(-1) ?? { command: null, rowCount: null, rows: [] };
   };
 
   const end = async (deadlineMs: number): Promise<void> => {

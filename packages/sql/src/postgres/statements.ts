@@ -1,6 +1,7 @@
 import type { OwnedValue, StatementOptions, TextRow } from "../database.ts";
 import { checkOwnedValues } from "../sql-value.ts";
 import type { Row } from "../tx.ts";
+import type { DriverAnswer } from "./driver.ts";
 import { rawTypes } from "./owned-types.ts";
 import type { Session } from "./session.ts";
 
@@ -12,11 +13,31 @@ export async function runStatement(
   options: StatementOptions,
   deadlineMs: number,
 ): Promise<readonly Row[]> {
+  return (await answerTo(session, sql, values, options, deadlineMs)).rows as readonly Row[];
+}
+
+/** As `runStatement`, for a statement that writes: answers how many rows. */
+export async function executeStatement(
+  session: Session,
+  sql: string,
+  values: readonly OwnedValue[],
+  options: StatementOptions,
+  deadlineMs: number,
+): Promise<number> {
+  return (await answerTo(session, sql, values, options, deadlineMs)).rowCount ?? 0;
+}
+
+async function answerTo(
+  session: Session,
+  sql: string,
+  values: readonly OwnedValue[],
+  options: StatementOptions,
+  deadlineMs: number,
+): Promise<DriverAnswer> {
   checkOwnedValues(values);
   if (options.deadlineMs !== undefined) await session.allow(options.deadlineMs, deadlineMs);
   const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, sql, options) };
-  const answer = await session.run(options.name ?? "statement", query, deadlineMs);
-  return answer.rows as readonly Row[];
+  return session.run(options.name ?? "statement", query, deadlineMs);
 }
 
 /** As `runStatement`; the rows come as the text on the wire. */

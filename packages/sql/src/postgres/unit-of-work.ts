@@ -19,6 +19,7 @@ import type { Outcome } from "../outcome.ts";
 import { checkOwnedValues } from "../sql-value.ts";
 import type { Row } from "../tx.ts";
 import { asksForRepetition } from "./database-error.ts";
+import type { DriverAnswer } from "./driver.ts";
 import { deadlineError, type Session } from "./session.ts";
 import { nameFor } from "./statements.ts";
 
@@ -143,7 +144,7 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
   let isCommittedByWork = false;
   let last: Promise<unknown> = Promise.resolve();
 
-  const send = async (sql: string, values: readonly OwnedValue[], options: StatementOptions): Promise<readonly Row[]> => {
+  const send = async (sql: string, values: readonly OwnedValue[], options: StatementOptions): Promise<DriverAnswer> => {
     if (failure !== null) throw poisoned(operation, failure);
     try {
       checkOwnedValues(values);
@@ -153,23 +154,26 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
         isCommittedByWork = answer.command !== "ROLLBACK";
         throw ended(operation);
       }
-      return answer.rows as readonly Row[];
+      return answer;
     } catch (error) {
       failure = asError(error);
       throw failure;
     }
   };
 
+  const sendInTurn = (sql: string, values: readonly OwnedValue[], options: StatementOptions = {}): Promise<DriverAnswer> => {
+    if (isOver) return Promise.reject(ended(operation));
+    // One after the other, also when `work` does not wait: the driver knows no other order, and the first error must be the last word.
+    const answer = last.then(() => send(sql, values, options));
+    last = answer.catch(() => undefined);
+    return answer;
+  };
+
   return {
     tx: {
       dialect: "postgres",
-      query(sql, values, options = {}) {
-        if (isOver) return Promise.reject(ended(operation));
-        // One after the other, also when `work` does not wait: the driver knows no other order, and the first error must be the last word.
-        const answer = last.then(() => send(sql, values, options));
-        last = answer.catch(() => undefined);
-        return answer;
-      },
+      query: async (sql, values, options) => (await sendInTurn(sql, values, options)).rows as readonly Row[],
+      execute: async (sql, values, options) => (await sendInTurn(sql, values, options)).rowCount ?? 0,
     },
     failure: () => failure,
     isCommittedByWork: () => isCommittedByWork,
@@ -228,7 +232,7 @@ function ended(operation: string): Error {
 
 function connectionLost(operation: string): Error {
   const message = `The connection was lost during ${operation}, before its COMMIT was sent. Try again.`;
-  return waybillError("WAYBILL_DATABASE", message, { operation, sqlState: null, isTransient: true });
+  return waybillError("WAYBILL_DATABASE", message, { operation, sqlState: null, errno: null, isTransient: true });
 }
 
 function asError(thrown: unknown): Error {
