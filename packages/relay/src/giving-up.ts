@@ -137,8 +137,9 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
   };
 }
 
+/** 55P03 of PostgreSQL; 1205 of MySQL and MariaDB, whose SQLSTATE says nothing. */
 function isLockTimeout(error: unknown): boolean {
-  return isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState === "55P03";
+  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "55P03" || error.facts.errno === 1205);
 }
 
 function letterOf(entry: Entry, row: LedgerRow, reason: string | null): NewDeadLetter {

@@ -16,10 +16,10 @@ import { backoffMs, isWaybillError, wait, waybillError } from "@waybill/core";
 import { createDeadLetters, deadLetterMigrations } from "@waybill/dead-letter";
 import { createLedger, type LedgerFacts, outboxMigrations } from "@waybill/outbox";
 import { type Connection, checkSchema, namespace } from "@waybill/sql";
+import { createSubscriptionRow } from "./create-subscription-row.ts";
 import { healthOf, type RelayHealth } from "./health.ts";
 import { relayMigrations } from "./migrations.ts";
 import { type RelayOptions, relaySettings } from "./options.ts";
-import { postgresSubscriptionRow } from "./postgres/subscription-row.ts";
 import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
 import { type RelayParts, reporter, type SessionConnections } from "./session.ts";
 import { type SoloStart, soloStart } from "./solo.ts";
@@ -52,7 +52,7 @@ export function createRelay(options: RelayOptions): Relay {
     settings,
     space,
     ledger: createLedger({ space, stream }),
-    row: postgresSubscriptionRow(space, stream, subscription),
+    row: createSubscriptionRow(space, stream, subscription),
     deadLetters: createDeadLetters(space),
     reader: { origin: "relay", name: `${stream}/${subscription}` },
   };
@@ -259,6 +259,6 @@ function isFatal(error: unknown): boolean {
 /** A word for logs and health: never a message, which may quote anything. */
 function codeOf(error: unknown): string {
   if (typeof error === "string") return error;
-  if (isWaybillError(error, "WAYBILL_DATABASE")) return `${error.code}:${error.facts.sqlState ?? "connection"}`;
+  if (isWaybillError(error, "WAYBILL_DATABASE")) return `${error.code}:${error.facts.errno ?? error.facts.sqlState ?? "connection"}`;
   return isWaybillError(error) ? error.code : "unexpected";
 }

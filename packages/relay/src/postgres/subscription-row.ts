@@ -1,5 +1,6 @@
 import { type Connection, type Namespace, type OwnedTx, type Row, type Statements, tableOf } from "@waybill/sql";
-import type { Acquisition, CursorToSave, Fence, SoloDeaths, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
+import { decodeDeaths, encodeDeaths } from "../solo-deaths.ts";
+import type { Acquisition, CursorToSave, Fence, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
 import { acquireLease } from "./statements/acquire-lease.ts";
 import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
@@ -93,12 +94,4 @@ function acquisitionOf(row: Row): Acquisition {
     serverIdentity: row["server_identity"] as string | null,
     ledgerIdentity: row["ledger_identity"] as string | null,
   };
-}
-
-function encodeDeaths(deaths: SoloDeaths): string {
-  return JSON.stringify(Object.fromEntries([...deaths].map(([id, count]) => [String(id), count])));
-}
-
-function decodeDeaths(text: string): SoloDeaths {
-  return new Map(Object.entries(JSON.parse(text) as Record<string, number>).map(([id, count]) => [BigInt(id), count]));
 }
