@@ -23,6 +23,7 @@ export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
 export { limits } from "./limits.ts";
 export type { Message, OutgoingMessage, ReceivedMessage } from "./message.ts";
 export { isMessageId, isUuid, newMessageId, ownMessageId } from "./message-id.ts";
+export { murmur2, partitionOfKey } from "./murmur2.ts";
 export type { Random } from "./random.ts";
 export { systemRandom } from "./random.ts";
 export type { RejectionBrake } from "./rejection-brake.ts";
