@@ -1,6 +1,7 @@
 // Judging
 export { type AuditOptions, audit } from "./audit.ts";
 export { AuditInputError } from "./audit-input-error.ts";
+export type { DatabasePlace, Query } from "./database-place.ts";
 export { digest } from "./digest.ts";
 export type {
   Consumer,
@@ -21,9 +22,11 @@ export type {
 // Collecting what is judged
 export { createJournal, createReceivedLog, type JournalEntry, readJournal, readReceivedLog } from "./journal.ts";
 export { createJsonLines, type JsonLines, readJsonLines } from "./json-lines.ts";
+export { type KafkaTapOptions, tapKafka } from "./kafka/tap-kafka.ts";
 export { formatHistory, parseHistory } from "./parse-history.ts";
-export type { PostgresPlace, Query } from "./postgres/read-all.ts";
-export { type InboxPart, type LedgerPart, readBusinessRows, readEffects, readInbox, readLedger } from "./postgres/read-postgres.ts";
+export { type RabbitmqTapOptions, tapRabbitmq } from "./rabbitmq/tap-rabbitmq.ts";
+export { type InboxPart, type LedgerPart, readBusinessRows, readEffects, readInbox, readLedger } from "./read-tables.ts";
+export type { Tap, TapOptions } from "./tap.ts";
 export {
   type Counts,
   combineVerdicts,

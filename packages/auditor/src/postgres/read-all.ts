@@ -1,24 +1,7 @@
 import pg from "pg";
 import { AuditInputError } from "../audit-input-error.ts";
+import type { DatabasePlace, Query } from "../database-place.ts";
 import type { Fields } from "../fields.ts";
-
-/** Where the tables lie, and how long reading may take. */
-export interface PostgresPlace {
-  /** Connection string. It is a secret as a whole and appears in no error. */
-  readonly url: string;
-  /** Default `public`. */
-  readonly schema?: string;
-  /** What the tables' names begin with. Default `waybill_`. */
-  readonly prefix?: string;
-  /** The longest a connect or one statement may take. Default 60 000. */
-  readonly deadlineMs?: number;
-}
-
-/** One statement and its parameters. */
-export interface Query {
-  readonly sql: string;
-  readonly values?: readonly string[];
-}
 
 const pageRows = 20_000;
 
@@ -28,7 +11,7 @@ const pageRows = 20_000;
  *
  * Throws `AuditInputError` with the SQLSTATE, or what the connection failed of, as its rule.
  */
-export async function readAll(place: PostgresPlace, queries: readonly Query[]): Promise<Fields[][]> {
+export async function readAll(place: DatabasePlace, queries: readonly Query[]): Promise<Fields[][]> {
   const deadlineMs = place.deadlineMs ?? 60_000;
   const client = new pg.Client({
     connectionString: place.url,

@@ -1,4 +1,4 @@
-import type { TableName } from "../table-name.ts";
+import type { TableName } from "../../table-name.ts";
 
 /**
  * How many messages each subscription of stream $1 has copied aside. Served by the table's primary key.

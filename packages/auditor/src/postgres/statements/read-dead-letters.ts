@@ -1,4 +1,4 @@
-import type { TableName } from "../table-name.ts";
+import type { TableName } from "../../table-name.ts";
 
 /**
  * The dead letters of origin $1 (relay, inbox) whose reader starts with $2, by reader and sequence. Read whole, once.

@@ -1,4 +1,4 @@
-import type { TableName } from "../table-name.ts";
+import type { TableName } from "../../table-name.ts";
 
 /**
  * Every dedupe row of an inbox table, by its primary key.

@@ -1,4 +1,4 @@
-import type { TableName } from "../table-name.ts";
+import type { TableName } from "../../table-name.ts";
 
 /**
  * Every row of a ledger in id order, fences included.

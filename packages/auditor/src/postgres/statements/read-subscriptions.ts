@@ -1,4 +1,4 @@
-import type { TableName } from "../table-name.ts";
+import type { TableName } from "../../table-name.ts";
 
 /**
  * The cursors of stream $1.

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { audit } from "../src/audit.ts";
 import { AuditInputError } from "../src/audit-input-error.ts";
 import { digest } from "../src/digest.ts";
-import { readBusinessRows, readEffects, readInbox, readLedger } from "../src/postgres/read-postgres.ts";
+import { readBusinessRows, readEffects, readInbox, readLedger } from "../src/read-tables.ts";
 
 /** The tables are those of the shipped migrations, read as text: the auditor imports nothing of what it judges. */
 const migration = (name: string): string => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");

@@ -1,14 +1,31 @@
-import { AuditInputError } from "../audit-input-error.ts";
-import { arrayAt, countAt, type Fields, flagAt, idAt, objectAt, oneOfAt, textAt, textOrNullAt } from "../fields.ts";
-import type { DeadLetter, Effect, Handled, History, IdRange, LedgerRow, SubscriptionState } from "../history.ts";
-import { type PostgresPlace, type Query, readAll } from "./read-all.ts";
-import { countSpilled } from "./statements/count-spilled.ts";
-import { findTable } from "./statements/find-table.ts";
-import { readDeadLetters } from "./statements/read-dead-letters.ts";
-import { readHandled } from "./statements/read-handled.ts";
-import { readRows } from "./statements/read-rows.ts";
-import { readSubscriptions } from "./statements/read-subscriptions.ts";
-import { tableName } from "./table-name.ts";
+/**
+ * Reads a history's parts from the databases, whichever they are: the toolkit's tables by their published shapes, the application's by the
+ * caller's own queries.
+ */
+
+import { type DatabasePlace, dialectOf, type Query } from "./database-place.ts";
+import { countAt, type Fields, idAt, oneOfAt, textAt, textOrNullAt } from "./fields.ts";
+import type { DeadLetter, Effect, Handled, History, IdRange, LedgerRow, SubscriptionState } from "./history.ts";
+import { mysqlTables } from "./mysql/tables.ts";
+import { postgresTables } from "./postgres/tables.ts";
+import type { TableName } from "./table-name.ts";
+
+/** The toolkit's tables on one kind of database: which statements read them, and what their columns mean. */
+export interface Tables {
+  /** Runs the queries on one snapshot. */
+  readAll(place: DatabasePlace, queries: readonly Query[]): Promise<Fields[][]>;
+  nameOf(place: DatabasePlace, table: string): TableName;
+  hasTable(place: DatabasePlace, table: string): Promise<boolean>;
+  rows(outbox: TableName): Query;
+  subscriptions(table: TableName, stream: string): Query;
+  deadLetters(table: TableName, origin: DeadLetter["origin"], readerStart: string): Query;
+  handled(inbox: TableName): Query;
+  spilled(spill: TableName, stream: string): Query;
+  openRangesOf(row: Fields, where: string): readonly IdRange[];
+  isLeaseValid(row: Fields, where: string): boolean;
+}
+
+const tablesOf = (place: DatabasePlace): Tables => (dialectOf(place) === "postgres" ? postgresTables : mysqlTables);
 
 /** The producer's side of a history. */
 export type LedgerPart = Pick<History, "ledger" | "subscriptions" | "deadLetters">;
@@ -19,23 +36,22 @@ export type LedgerPart = Pick<History, "ledger" | "subscriptions" | "deadLetters
  * Key policies and topics are configuration, not rows: add them to the subscriptions where they differ from the defaults.
  * Read after everything was stopped, and after the leases of what was killed ran out.
  */
-export async function readLedger(place: PostgresPlace, stream = "default"): Promise<LedgerPart> {
-  const { schema = "public", prefix = "waybill_" } = place;
-  const outbox = tableName(schema, stream === "default" ? `${prefix}outbox` : `${prefix}${stream}_outbox`);
-  const spill = tableName(schema, `${prefix}spill`);
+export async function readLedger(place: DatabasePlace, stream = "default"): Promise<LedgerPart> {
+  const { prefix = "waybill_" } = place;
+  const tables = tablesOf(place);
+  const outbox = tables.nameOf(place, stream === "default" ? `${prefix}outbox` : `${prefix}${stream}_outbox`);
   // Not every version of the relay's tables has one; where there is none, nothing is copied aside.
-  const [found = []] = await readAll(place, [{ sql: findTable, values: [spill] }]);
-  const hasSpill = flagAt(objectAt(found[0], "spill"), "is_there", "spill");
-  const [rows = [], subscriptions = [], letters = [], counts = []] = await readAll(place, [
-    { sql: readRows(outbox) },
-    { sql: readSubscriptions(tableName(schema, `${prefix}subscription`)), values: [stream] },
-    { sql: readDeadLetters(tableName(schema, `${prefix}dead_letter`)), values: ["relay", `${stream}/`] },
-    ...(hasSpill ? [{ sql: countSpilled(spill), values: [stream] }] : []),
+  const hasSpill = await tables.hasTable(place, `${prefix}spill`);
+  const [rows = [], subscriptions = [], letters = [], counts = []] = await tables.readAll(place, [
+    tables.rows(outbox),
+    tables.subscriptions(tables.nameOf(place, `${prefix}subscription`), stream),
+    tables.deadLetters(tables.nameOf(place, `${prefix}dead_letter`), "relay", `${stream}/`),
+    ...(hasSpill ? [tables.spilled(tables.nameOf(place, `${prefix}spill`), stream)] : []),
   ]);
   const spilled = new Map(counts.map((row) => [textAt(row, "subscription", "spill"), Number(idAt(row, "spilled", "spill"))]));
   return {
     ledger: rows.map((row, at) => ledgerRowOf(row, `ledger[${at}]`)),
-    subscriptions: subscriptions.map((row, at) => subscriptionOf(row, spilled, `subscriptions[${at}]`)),
+    subscriptions: subscriptions.map((row, at) => subscriptionOf(tables, row, spilled, `subscriptions[${at}]`)),
     deadLetters: letters.map((row, at) => deadLetterOf(row, "relay", stream.length + 1, `deadLetters[${at}]`)),
   };
 }
@@ -47,11 +63,12 @@ export type InboxPart = Required<Pick<History, "handled" | "deadLetters">>;
  * The dedupe rows of an inbox table and what its consumers gave up, of one snapshot. An inbox that handles messages of several
  * ledgers has rows of all: keep those of the consumers that belong to the history.
  */
-export async function readInbox(place: PostgresPlace): Promise<InboxPart> {
-  const { schema = "public", prefix = "waybill_" } = place;
-  const [handled = [], letters = []] = await readAll(place, [
-    { sql: readHandled(tableName(schema, `${prefix}inbox`)) },
-    { sql: readDeadLetters(tableName(schema, `${prefix}dead_letter`)), values: ["inbox", ""] },
+export async function readInbox(place: DatabasePlace): Promise<InboxPart> {
+  const { prefix = "waybill_" } = place;
+  const tables = tablesOf(place);
+  const [handled = [], letters = []] = await tables.readAll(place, [
+    tables.handled(tables.nameOf(place, `${prefix}inbox`)),
+    tables.deadLetters(tables.nameOf(place, `${prefix}dead_letter`), "inbox", ""),
   ]);
   return {
     handled: handled.map((row, at): Handled => {
@@ -66,8 +83,8 @@ export async function readInbox(place: PostgresPlace): Promise<InboxPart> {
  * Effects of one consumer, by a query of yours that answers a text column `message_id`, one row per committed effect, in the order
  * of commit within a key (an identity column that the handler's insert fills has it). Optionally an integer column `count`.
  */
-export async function readEffects(place: PostgresPlace, consumer: string, query: Query): Promise<Effect[]> {
-  const [rows = []] = await readAll(place, [query]);
+export async function readEffects(place: DatabasePlace, consumer: string, query: Query): Promise<Effect[]> {
+  const [rows = []] = await tablesOf(place).readAll(place, [query]);
   return rows.map((row, at) => {
     const where = `effects[${at}]`;
     const effect = { consumer, messageId: textAt(row, "message_id", where) };
@@ -76,8 +93,8 @@ export async function readEffects(place: PostgresPlace, consumer: string, query:
 }
 
 /** Message ids of the business rows, by a query of yours that answers a text column `message_id`. */
-export async function readBusinessRows(place: PostgresPlace, query: Query): Promise<string[]> {
-  const [rows = []] = await readAll(place, [query]);
+export async function readBusinessRows(place: DatabasePlace, query: Query): Promise<string[]> {
+  const [rows = []] = await tablesOf(place).readAll(place, [query]);
   return rows.map((row, at) => textAt(row, "message_id", `businessRows[${at}]`));
 }
 
@@ -90,17 +107,14 @@ const ledgerRowOf = (row: Fields, where: string): LedgerRow => ({
   payloadDigest: textAt(row, "digest", where),
 });
 
-function subscriptionOf(row: Fields, spilled: ReadonlyMap<string, number>, where: string): SubscriptionState {
+function subscriptionOf(tables: Tables, row: Fields, spilled: ReadonlyMap<string, number>, where: string): SubscriptionState {
   const subscription = textAt(row, "subscription", where);
-  const lo = arrayAt(row["hole_lo"], `${where}.hole_lo`);
-  const hi = arrayAt(row["hole_hi"], `${where}.hole_hi`);
-  if (lo.length !== hi.length) throw new AuditInputError(where, "hole_lo and hole_hi have different lengths");
   return {
     subscription,
     lastId: idAt(row, "last_id", where),
-    openRanges: lo.map((_, at): IdRange => ({ lo: idAt({ lo: lo[at] }, "lo", where), hi: idAt({ hi: hi[at] }, "hi", where) })),
+    openRanges: tables.openRangesOf(row, where),
     owner: textOrNullAt(row, "owner", where),
-    isLeaseValid: flagAt(row, "is_lease_valid", where),
+    isLeaseValid: tables.isLeaseValid(row, where),
     spilled: spilled.get(subscription) ?? 0,
   };
 }
