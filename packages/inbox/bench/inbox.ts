@@ -13,7 +13,7 @@ import { catalogue, message, newMessageId, type ReceivedMessage } from "@waybill
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { createInbox, inboxMigrations } from "@waybill/inbox";
 import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { type BenchmarkResult, benchmarkJson, benchmarkResult, providePostgres, testDatabase } from "@waybill/testing";
+import { type BenchmarkResult, benchmarkJson, benchmarkResult, provideServer, testDatabase } from "@waybill/testing";
 import pg from "pg";
 
 const isSmoke = process.argv.includes("--smoke");
@@ -117,7 +117,7 @@ async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
   return results;
 }
 
-const server = await providePostgres();
+const server = await provideServer({ kind: "postgres" });
 if (server.kind === "skipped") throw new Error(`No PostgreSQL to measure on: ${server.reason}`);
 try {
   console.error(`PostgreSQL ${server.version}, ${server.from}`);

@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import { catalogue, message } from "@waybill/core";
 import { append, outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase } from "@waybill/sql";
-import { type BenchmarkResult, benchmarkJson, benchmarkResult, providePostgres, testDatabase } from "@waybill/testing";
+import { type BenchmarkResult, benchmarkJson, benchmarkResult, provideServer, testDatabase } from "@waybill/testing";
 import knexFactory from "knex";
 import pg from "pg";
 
@@ -113,7 +113,7 @@ async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
   }
 }
 
-const server = await providePostgres();
+const server = await provideServer({ kind: "postgres" });
 if (server.kind === "skipped") throw new Error(`No PostgreSQL to measure on: ${server.reason}`);
 try {
   console.error(`PostgreSQL ${server.version}, ${server.from}`);

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { type Connection, createConnection } from "mysql2/promise";
 import { Client } from "pg";
-import { testServers } from "./test-servers.ts";
+import { type LazyServerName, lazyServers, testServer, testServers } from "./test-servers.ts";
 
 export interface TestDatabaseOptions {
   /** URL of a superuser or of a role that may create databases. Wins over `server`. */
   readonly url?: string;
-  /** `embedded` or `local`, or a server's full name. Default: the first of this run. */
+  /** A server's name, such as `postgres-local`, `mariadb-local` or `mysql`; `embedded` and `local` are PostgreSQL's. Default: the first of this run. */
   readonly server?: string;
 }
 
@@ -17,16 +18,26 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+/** What the two dialects do differently. */
+interface DatabaseMaker {
+  create(serverUrl: string, name: string): Promise<void>;
+  drop(serverUrl: string, name: string): Promise<void>;
+}
+
+const deadlineMs = 30_000;
+
 /**
- * Creates an empty UTF-8 database with a random name. Drop it at the end; one per test file is usual.
+ * Creates an empty UTF-8 database with a random name. Drop it at the end; one per test file is usual. On MySQL and MariaDB text is
+ * compared by its bytes (`utf8mb4_bin`).
  *
- * Where no set-up lists servers, the URL comes from `WAYBILL_TEST_POSTGRES_URL`, else it is user `postgres` on 127.0.0.1:5432.
+ * Where no set-up lists servers, the URL comes from the environment, else it is the standard port's: user `postgres` on 127.0.0.1:5432,
+ * `root` on 127.0.0.1:3306.
  */
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const serverUrl = options.url ?? urlOf(options.server);
+  const serverUrl = options.url ?? (await urlOf(options.server));
   const name = `waybill_test_${randomBytes(6).toString("hex")}`;
-  // template0, because nobody can be connected to it: a template that is in use cannot be copied.
-  await run(serverUrl, `create database ${name} template template0 encoding 'UTF8'`);
+  const maker = makerFor(serverUrl);
+  await maker.create(serverUrl, name);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   let dropped: Promise<void> | null = null;
@@ -34,30 +45,101 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     name,
     url: url.href,
     drop() {
-      dropped ??= run(serverUrl, `drop database if exists ${name} with (force)`);
+      dropped ??= maker.drop(serverUrl, name);
       return dropped;
     },
   };
 }
 
-function urlOf(wanted: string | undefined): string {
+async function urlOf(wanted: string | undefined): Promise<string> {
+  if (wanted !== undefined && isLazy(wanted)) {
+    const server = await testServer(wanted);
+    if (server === null) throw new Error(`This test run has no "${wanted}".`);
+    return server.url;
+  }
   const servers = testServers();
   if (servers.length === 0 && (wanted === undefined || wanted === "local" || wanted === "postgres-local")) {
     return process.env.WAYBILL_TEST_POSTGRES_URL ?? "postgres://postgres@127.0.0.1:5432/postgres";
   }
   const server = servers.find(({ name }) => wanted === undefined || name === wanted || name === `postgres-${wanted}`);
   if (server !== undefined) return server.url;
-  const listed = servers.map(({ name }) => name).join(", ");
-  throw new Error(`This test run has no PostgreSQL "${wanted}"; it has: ${listed === "" ? "none" : listed}.`);
+  const listed = [...servers.map(({ name }) => name), ...Object.keys(lazyServers)].join(", ");
+  throw new Error(`This test run has no database server "${wanted}"; it knows: ${listed}.`);
 }
 
-async function run(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, query_timeout: 30_000 });
+function isLazy(name: string): name is LazyServerName {
+  return Object.hasOwn(lazyServers, name);
+}
+
+function makerFor(serverUrl: string): DatabaseMaker {
+  const scheme = new URL(serverUrl).protocol;
+  if (scheme === "postgres:" || scheme === "postgresql:") return postgres;
+  if (scheme === "mysql:" || scheme === "mariadb:") return mysql;
+  throw new Error(`A test database is made on postgres://, mysql:// or mariadb://, not on ${scheme}//.`);
+}
+
+const postgres: DatabaseMaker = {
+  // template0, because nobody can be connected to it: a template that is in use cannot be copied.
+  create: (url, name) => onPostgres(url, `create database ${name} template template0 encoding 'UTF8'`),
+  drop: (url, name) => onPostgres(url, `drop database if exists ${name} with (force)`),
+};
+
+async function onPostgres(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, query_timeout: deadlineMs });
   client.on("error", () => undefined); // the statement's own rejection tells
   try {
     await client.connect();
     await client.query(statement);
   } finally {
     await client.end();
+  }
+}
+
+const mysql: DatabaseMaker = {
+  create: (url, name) =>
+    onMysql(url, async (connection) => {
+      await connection.query(`create database ${name} character set utf8mb4 collate utf8mb4_bin`);
+    }),
+  drop: (url, name) => onMysql(url, (connection) => dropOnMysql(connection, name)),
+};
+
+/**
+ * Sessions that hold a lock in it would make `drop database` wait, so they are killed first; one that comes in between is killed in the
+ * next round. A session that is rolling back is gone when it has done so, which is why a round may end with the lock's deadline.
+ */
+async function dropOnMysql(connection: Connection, name: string): Promise<void> {
+  await connection.query("set session lock_wait_timeout = 2");
+  const startedAt = performance.now();
+  for (;;) {
+    const [sessions] = await connection.query("select id as id from information_schema.processlist where db = ?", [name]);
+    for (const { id } of sessions as { id: number }[]) await kill(connection, id);
+    try {
+      await connection.query(`drop database if exists ${name}`);
+      return;
+    } catch (error) {
+      const isLocked = (error as { errno?: number }).errno === lockWaitTimeout;
+      if (!isLocked || performance.now() - startedAt > deadlineMs) throw error;
+    }
+  }
+}
+
+const lockWaitTimeout = 1205;
+const noSuchThread = 1094;
+
+async function kill(connection: Connection, id: number): Promise<void> {
+  try {
+    await connection.query(`kill connection ${id}`);
+  } catch (error) {
+    if ((error as { errno?: number }).errno !== noSuchThread) throw error; // it ended by itself in between
+  }
+}
+
+async function onMysql(url: string, work: (connection: Connection) => Promise<void>): Promise<void> {
+  const connection = await createConnection({ uri: url, connectTimeout: 10_000 });
+  connection.on("error", () => undefined); // the statement's own rejection tells
+  try {
+    await work(connection);
+  } finally {
+    connection.destroy();
   }
 }

@@ -1,16 +1,44 @@
-/** The servers of this test run, as the run's set-up wrote them into the environment. */
+/**
+ * The servers of this test run.
+ *
+ * The PostgreSQL servers are there when the first test file is loaded, listed in the environment. Every other one is started by the
+ * run's set-up when somebody first asks, so that a run of unit-like tests starts no broker.
+ */
+import { askServerDesk, type DeskAnswer } from "./server-desk.ts";
+import { provideServer } from "./servers/provide-server.ts";
+import type { ServerKindName } from "./servers/server-kinds.ts";
 
 /** A server that tests may use. */
 export interface TestServer {
-  /** `postgres-embedded`, `postgres-local`. */
+  /** `postgres-embedded`, `postgres-local`, or one of `LazyServerName`. */
   readonly name: string;
-  /** Of a superuser; `testDatabase` makes databases on it. */
+  /** Of a superuser; `testDatabase` makes databases on it. A broker's URL has its credentials. */
   readonly url: string;
   readonly version: string;
 }
 
+/** A database server, with the dialect that it speaks. */
+export interface TestDatabaseServer extends TestServer {
+  readonly dialect: "postgres" | "mysql";
+}
+
+/** Servers that start when they are asked for. */
+export type LazyServerName = "mariadb-local" | "mysql" | "rabbitmq";
+
+/** What each of them is. A run does not fail for want of an optional one. */
+export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: ServerKindName; readonly isOptional: boolean }>> = {
+  "mariadb-local": { kind: "mariadb", isOptional: false },
+  mysql: { kind: "mysql", isOptional: false },
+  rabbitmq: { kind: "rabbitmq", isOptional: false },
+};
+
 /** Where the set-up puts the list, as JSON. */
 export const testServersVariable = "WAYBILL_TEST_SERVERS";
+/** Where the set-up can be asked for the others. */
+export const serverDeskVariable = "WAYBILL_TEST_SERVER_DESK";
+
+/** A first start may download 60 MB. */
+const askDeadlineMs = 600_000;
 
 /** All PostgreSQL servers of this run. Empty if the run was set up without any, or not set up. */
 export function testServers(): readonly TestServer[] {
@@ -24,8 +52,52 @@ export function testServers(): readonly TestServer[] {
  *
  * Throws if there is none: a suite that quietly runs nowhere looks green.
  */
-export function forEachPostgres(define: (server: TestServer) => void): void {
+export function forEachPostgres(define: (server: TestDatabaseServer) => void): void {
   const servers = testServers();
   if (servers.length === 0) throw new Error(`No PostgreSQL to test on: ${testServersVariable} lists none.`);
-  for (const server of servers) define(server);
+  for (const server of servers) define({ ...server, dialect: "postgres" });
+}
+
+/**
+ * Calls `define` for every MariaDB and MySQL of this run, starting them if nobody has: `await forEachMysql((server) => …)` at the top
+ * of a test file. What cannot be had is left out, and the run says so; with `CI=true` it rejects.
+ */
+export async function forEachMysql(define: (server: TestDatabaseServer) => void): Promise<void> {
+  const names = ["mariadb-local", "mysql"] as const;
+  for (const server of await Promise.all(names.map((name) => testServer(name)))) {
+    if (server !== null) define({ ...server, dialect: "mysql" });
+  }
+}
+
+/** `forEachPostgres`, then `forEachMysql`: for suites that every database must pass. */
+export async function forEachDatabase(define: (server: TestDatabaseServer) => void): Promise<void> {
+  forEachPostgres(define);
+  await forEachMysql(define);
+}
+
+/**
+ * A server of this run by its name, started if nobody has asked before. Null if it cannot be had; the run then says why. Rejects
+ * if it must be had (`CI=true`), or if what somebody named in the environment does not answer.
+ *
+ * Where no set-up runs, it is one that is there already: by URL from the environment, or at its standard port.
+ */
+export async function testServer(name: LazyServerName): Promise<TestServer | null> {
+  const answer = await askFor(name);
+  if (answer.kind === "failed") throw new Error(answer.message);
+  return answer.kind === "used" ? { name, url: answer.url, version: answer.version } : null;
+}
+
+/** A broker of this run, as `testServer`. Topics, exchanges and queues in it are the test's own: name them with `testName`. */
+export async function testBroker(name: "rabbitmq"): Promise<TestServer> {
+  const answer = await askFor(name);
+  if (answer.kind === "used") return { name, url: answer.url, version: answer.version };
+  throw new Error(answer.kind === "failed" ? answer.message : `No ${name} to test on. ${answer.reason}`);
+}
+
+async function askFor(name: LazyServerName): Promise<DeskAnswer> {
+  const desk = process.env[serverDeskVariable];
+  if (desk !== undefined && desk !== "") return askServerDesk(desk, name, askDeadlineMs);
+  const { kind } = lazyServers[name];
+  const provided = await provideServer({ kind, name, providers: ["environment", "standardPort"] });
+  return provided.kind === "used" ? provided : { kind: "skipped", reason: `${provided.reason}: ${provided.advice}` };
 }

@@ -1,6 +1,10 @@
+import { createConnection } from "mysql2/promise";
 import { Client } from "pg";
 import { describe, expect, it } from "vitest";
-import { forEachPostgres, providePostgres, testDatabase, testServers } from "../src/index.ts";
+import { forEachMysql, forEachPostgres, provideServer, testBroker, testDatabase, testServer, testServers } from "../src/index.ts";
+
+/** MySQL's number for it. */
+const unknownDatabase = 1049;
 
 async function connected(url: string): Promise<Client> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
@@ -37,14 +41,56 @@ forEachPostgres((server) => {
   });
 });
 
+await forEachMysql((server) => {
+  describe(`a test database on ${server.name}`, () => {
+    it("is empty, compares text by its bytes, and is gone after drop although somebody holds a lock in it", async () => {
+      const database = await testDatabase({ server: server.name });
+      const connection = await createConnection({ uri: database.url, connectTimeout: 10_000 });
+      const ended = new Promise((resolve) => connection.once("error", resolve));
+      const [rows] = await connection.query(
+        "select database() as name, @@character_set_database as charset, @@collation_database as collation",
+      );
+      expect(rows).toEqual([{ name: database.name, charset: "utf8mb4", collation: "utf8mb4_bin" }]);
+      await connection.query("create table kept (id int) engine = innodb");
+      await connection.beginTransaction();
+      await connection.query("insert into kept values (1)");
+      await Promise.all([database.drop(), database.drop()]);
+      await ended;
+      await expect(createConnection({ uri: database.url })).rejects.toMatchObject({ errno: unknownDatabase });
+    });
+
+    it("answers the version and the dialect that it says", async () => {
+      const connection = await createConnection({ uri: server.url, connectTimeout: 10_000 });
+      const [rows] = await connection.query("select version() as version");
+      await connection.end();
+      expect((rows as [{ version: string }])[0].version).toContain(server.version);
+      expect(server.dialect).toBe("mysql");
+    });
+  });
+});
+
+describe("servers that start when they are asked for", () => {
+  it("are the same one for everybody who asks", async () => {
+    const [one, two] = await Promise.all([testServer("mariadb-local"), testServer("mariadb-local")]);
+    expect(one).toEqual(two);
+  });
+
+  it("answer as brokers with a URL and a version", async () => {
+    const broker = await testBroker("rabbitmq");
+    expect(new URL(broker.url).protocol).toBe("amqp:");
+    expect(broker.version).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+});
+
 describe("providing a PostgreSQL", () => {
   it("is skipped with the reason of every provider that has none", async () => {
-    const provided = await providePostgres({ providers: ["compose"], composeFile: "/nowhere/docker-compose.yml" });
-    expect(provided).toEqual({ kind: "skipped", name: "postgres", reason: "there is no /nowhere/docker-compose.yml here" });
+    const provided = await provideServer({ kind: "postgres", providers: ["compose"], composeFile: "/nowhere/docker-compose.yml" });
+    expect(provided).toMatchObject({ kind: "skipped", name: "postgres", reason: "there is no /nowhere/docker-compose.yml here" });
   });
 
   it("takes the first provider that has one", async () => {
-    const provided = await providePostgres({
+    const provided = await provideServer({
+      kind: "postgres",
       name: "mine",
       providers: ["compose", "launcher"],
       composeFile: "/nowhere/docker-compose.yml",
@@ -58,6 +104,6 @@ describe("providing a PostgreSQL", () => {
   });
 
   it("refuses a server that does not exist", async () => {
-    await expect(testDatabase({ server: "elsewhere" })).rejects.toThrow('no PostgreSQL "elsewhere"');
+    await expect(testDatabase({ server: "elsewhere" })).rejects.toThrow('no database server "elsewhere"');
   });
 });

@@ -1,0 +1,14 @@
+import { mariadbKind, mysqlKind } from "./mysql-kind.ts";
+import { postgresKind } from "./postgres-kind.ts";
+import { rabbitmqKind } from "./rabbitmq-kind.ts";
+import type { ServerKind } from "./server-kind.ts";
+
+export type ServerKindName = "postgres" | "mariadb" | "mysql" | "rabbitmq";
+
+/** Every kind of server that a test run can have. */
+export const serverKinds: Readonly<Record<ServerKindName, ServerKind>> = {
+  postgres: postgresKind,
+  mariadb: mariadbKind,
+  mysql: mysqlKind,
+  rabbitmq: rabbitmqKind,
+};
