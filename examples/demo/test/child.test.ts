@@ -15,7 +15,8 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function child(name: string, program: string): Promise<Child> {
   const file = join(folder, `${name}.mjs`);
-  await writeFile(file, `process.stderr.write(\`up \${process.env.WORD} \`); ${program}`);
+  // It says that it is up when it is: a signal that comes before its listener would end it.
+  await writeFile(file, `${program} process.stderr.write(\`up \${process.env.WORD} \`);`);
   return createChild({ name, args: [file], environment: { WORD: "hello" } }, (code) => exits.push(code));
 }
 

@@ -7,8 +7,9 @@
  *     GET  /livez /readyz
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { Database } from "@waybill/sql";
+import { committedValue, type Database } from "@waybill/sql";
 import { readJson } from "./read-json.ts";
+import { statements } from "./statements.ts";
 
 export interface InventoryApiOptions {
   readonly database: Database;
@@ -57,7 +58,7 @@ export function inventoryApi(options: InventoryApiOptions): RequestListener {
 const unavailable: Answer = { status: 503, body: { problem: "tryAgain" }, headers: { "retry-after": "1" } };
 
 async function answerStock(database: Database, sku: string): Promise<Answer> {
-  const [row] = await database.query("select on_hand, reserved from stock where sku = $1", [sku]);
+  const [row] = await database.query(statements[database.dialect].readStock, [sku]);
   if (row === undefined) return { status: 404, body: { problem: "skuUnknown" } };
   return { status: 200, body: { sku, onHand: row["on_hand"], reserved: row["reserved"] } };
 }
@@ -67,15 +68,21 @@ async function setStock(database: Database, sku: string, body: unknown): Promise
   if (!Number.isInteger(onHand) || (onHand as number) < 0 || (onHand as number) > 1_000_000_000) {
     return { status: 400, body: { problem: "onHand must be a whole number from 0 to 1000000000" } };
   }
-  const rows = await database.query(
-    `insert into stock (sku, on_hand) values ($1, $2)
-     on conflict (sku) do update set on_hand = excluded.on_hand where stock.reserved <= excluded.on_hand
-     returning on_hand, reserved`,
-    [sku, onHand as number],
+  const wanted = onHand as number;
+  const outcome = await database.unitOfWork(
+    async (tx) => {
+      const sql = statements[tx.dialect];
+      const [article] = await tx.query(sql.lockStock, [sku]);
+      const reserved = Number(article?.["reserved"] ?? 0);
+      if (reserved > wanted) return null;
+      if (article === undefined) await tx.query(sql.insertStock, [sku, wanted]);
+      else await tx.query(sql.setOnHand, [wanted, sku]);
+      return { sku, onHand: wanted, reserved };
+    },
+    { operation: "set stock" },
   );
-  const [row] = rows;
-  if (row === undefined) return { status: 409, body: { problem: "moreIsReserved" } };
-  return { status: 200, body: { sku, onHand: row["on_hand"], reserved: row["reserved"] } };
+  const set = committedValue("set stock", outcome);
+  return set === null ? { status: 409, body: { problem: "moreIsReserved" } } : { status: 200, body: set };
 }
 
 function send(response: ServerResponse, { status, body, headers = {} }: Answer): void {

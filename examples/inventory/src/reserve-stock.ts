@@ -1,6 +1,7 @@
 import { append } from "@waybill/outbox";
 import type { Tx } from "@waybill/sql";
 import { type OrderPlaced, stock } from "./messages.ts";
+import { statements } from "./statements.ts";
 
 /**
  * Decides about an order: reserves its stock, or refuses if there is not enough, and answers.
@@ -11,16 +12,12 @@ import { type OrderPlaced, stock } from "./messages.ts";
  */
 export async function reserveStock(tx: Tx, messageId: string, order: OrderPlaced): Promise<void> {
   const { orderId, customerId, sku, quantity } = order;
-  const updated = await tx.query(
-    "update stock set reserved = reserved + $2::int where sku = $1 and on_hand - reserved >= $2::int returning sku",
-    [sku, quantity],
-  );
-  const isReserved = updated.length === 1;
+  const sql = statements[tx.dialect];
+  // Locked: whoever else wants of this article waits for our commit, and sees what we left.
+  const [article] = await tx.query(sql.lockStock, [sku]);
+  const isReserved = article !== undefined && Number(article["on_hand"]) - Number(article["reserved"]) >= quantity;
+  if (isReserved) await tx.query(sql.reserve, [quantity, sku]);
   const answer = isReserved ? stock.reserved : stock.refused;
   const [answerId = null] = await append(tx, answer({ orderId, customerId }));
-  await tx.query(
-    `insert into reservation (order_id, message_id, sku, quantity, is_reserved, answer_id)
-     values ($1, $2, $3, $4, $5::text::boolean, $6)`,
-    [orderId, messageId, sku, quantity, String(isReserved), answerId],
-  );
+  await tx.query(sql.noteReservation, [orderId, messageId, sku, quantity, isReserved ? 1 : 0, answerId]);
 }

@@ -86,7 +86,8 @@ export async function startService(configuration: Configuration, options: Servic
   };
   try {
     // Better now than at the first order: a database without the tables, or with those of another version.
-    for (const set of [outboxMigrations, inboxMigrations, inventoryMigrations]) await checkSchema(database, namespace("postgres"), set);
+    for (const set of [outboxMigrations, inboxMigrations, inventoryMigrations])
+      await checkSchema(database, namespace(database.dialect), set);
     ended = inbox.run(receiver, { signal: stop.signal });
     await Promise.race([started, ended]); // ended: it could not start, and says why
     ended.catch(() => undefined); // whoever waits for it hears of it; nobody has to

@@ -10,7 +10,7 @@ import { orderMigrations } from "./migrations.ts";
 async function main(): Promise<void> {
   const database = openDatabase({ url: readConfiguration(process.env).databaseUrl, connections: 1 });
   try {
-    const applied = await migrateUp(database, namespace("postgres"), [orderMigrations]);
+    const applied = await migrateUp(database, namespace(database.dialect), [orderMigrations]);
     process.stdout.write(applied.length === 0 ? "Nothing to do.\n" : applied.map(({ name }) => `Applied ${name}.\n`).join(""));
   } finally {
     await database.close();

@@ -9,6 +9,7 @@
  */
 import { append } from "@waybill/outbox";
 import type { Knex } from "knex";
+import { brokenRule } from "./broken-rule.ts";
 import { shop } from "./messages.ts";
 
 export interface NewOrder {
@@ -29,15 +30,19 @@ export type Placement =
  * Rejects with what the database or its connection failed of. Whether the order is in is then unknown: place it again.
  */
 export async function placeOrder(knex: Knex, order: NewOrder): Promise<Placement> {
-  try {
-    return await knex.transaction((trx) => placeIn(trx, order));
-  } catch (error) {
-    if (isBroken(error, "23514", "customer_credit")) return { kind: "refused", reason: "creditExceeded" };
-    // Somebody placed the same id in between; it is committed now and will be found.
-    if (isBroken(error, "23505", "customer_order_pkey")) return await knex.transaction((trx) => placeIn(trx, order));
-    throw error;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await knex.transaction((trx) => placeIn(trx, order), { isolationLevel: "read committed" });
+    } catch (error) {
+      const broken = brokenRule(error);
+      if (broken === "credit") return { kind: "refused", reason: "creditExceeded" };
+      // Somebody placed the same id in between, which is committed now and will be found; or two waited for each other. Again, as a whole.
+      if (broken === null || attempt === attemptsMax) throw error;
+    }
   }
 }
+
+const attemptsMax = 5;
 
 async function placeIn(trx: Knex.Transaction, order: NewOrder): Promise<Placement> {
   const { orderId, customerId, sku, quantity, totalCents } = order;
@@ -45,16 +50,17 @@ async function placeIn(trx: Knex.Transaction, order: NewOrder): Promise<Placemen
   if (known !== null) return known;
 
   // Orders of one customer exclude each other from here on, so they are appended – and published – in the order of their places.
-  const counted: { readonly rows: readonly { readonly place: number }[] } = await trx.raw(
-    `insert into customer (customer_id, orders_placed) values (?, 1)
-     on conflict (customer_id) do update set orders_placed = customer.orders_placed + 1
-     returning orders_placed as place`,
-    [customerId],
-  );
+  await trx("customer")
+    .insert({ customer_id: customerId, orders_placed: 1 })
+    .onConflict("customer_id")
+    .merge({ orders_placed: trx.raw("customer.orders_placed + 1") });
+  const customer: { readonly place: number } | undefined = await trx("customer")
+    .where({ customer_id: customerId })
+    .first({ place: "orders_placed" });
   await trx("customer_order").insert({
     order_id: orderId,
     customer_id: customerId,
-    place: counted.rows[0]?.place,
+    place: customer?.place,
     sku,
     quantity,
     total_cents: totalCents,
@@ -86,9 +92,4 @@ interface KnownOrder {
   readonly sku: string;
   readonly quantity: number;
   readonly total_cents: string;
-}
-
-/** Drivers give a broken constraint's SQLSTATE and name as fields of the error. */
-function isBroken(error: unknown, sqlState: string, constraint: string): boolean {
-  return error instanceof Error && "code" in error && error.code === sqlState && "constraint" in error && error.constraint === constraint;
 }

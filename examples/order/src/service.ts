@@ -5,10 +5,10 @@ import { httpReceiver } from "@waybill/http";
 import { createInbox, inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { checkSchema, namespace, openDatabase } from "@waybill/sql";
-import createKnex from "knex";
 import type { Configuration } from "./configuration.ts";
 import { stock } from "./messages.ts";
 import { orderMigrations } from "./migrations.ts";
+import { openKnex } from "./open-knex.ts";
 import { orderApi } from "./order-api.ts";
 import { settleOrder } from "./settle-order.ts";
 
@@ -39,12 +39,7 @@ export async function startService(configuration: Configuration, options: Servic
   const { databaseUrl, host, port, signingSecrets } = configuration;
   const { onEvent, onFailure = () => undefined } = options;
   // Two sets of connections: knex's for the application's own transactions, Waybill's for the inbox.
-  const knex = createKnex({
-    client: "pg",
-    connection: { connectionString: databaseUrl.reveal(), statement_timeout: 10_000, query_timeout: 15_000, application_name: "order" },
-    pool: { min: 0, max: 8 },
-    acquireConnectionTimeout: 5_000,
-  });
+  const knex = openKnex(databaseUrl);
   const database = openDatabase({
     url: databaseUrl,
     connections: inboxConcurrency + 1,
@@ -95,7 +90,7 @@ export async function startService(configuration: Configuration, options: Servic
   };
   try {
     // Better now than at the first order: a database without the tables, or with those of another version.
-    for (const set of [outboxMigrations, inboxMigrations, orderMigrations]) await checkSchema(database, namespace("postgres"), set);
+    for (const set of [outboxMigrations, inboxMigrations, orderMigrations]) await checkSchema(database, namespace(database.dialect), set);
     ended = inbox.run(receiver, { signal: stop.signal });
     await Promise.race([started, ended]); // ended: it could not start, and says why
     ended.catch(() => undefined); // whoever waits for it hears of it; nobody has to
