@@ -5,11 +5,12 @@
  *                       │ every partition rests                                       │ generation 1 is inert now
  *                       └ positions, then resume: nothing is fetched before           └ every partition rests again
  *
- * A partition rests in a new generation and after each hand-over, until it is resumed: what was fetched leaves the library at once, and
- * its loop goes on fetching other partitions and sending heartbeats, however long we take.
+ * What was fetched leaves the library at once; its loop goes on fetching other partitions and sending heartbeats, however long we take.
+ * Where fetching begins is said by us at every `resume`, and every hand-over says where it began, so that a library that goes elsewhere –
+ * back to the beginning, or on with what it fetched for an older generation – is noticed before anything is passed over.
  *
  * Whoever implements it commits nothing by itself, retries no commit, restarts nothing by itself, and keeps no timer or socket after
- * `close`. Offsets are positions: "next" is the offset after the last one.
+ * `close`. Positions are those of the next record: one more than the offset of the last.
  */
 import type { WaybillError } from "@waybill/core";
 
@@ -32,7 +33,7 @@ export interface ConsumedRecord {
 
 /** Records of one partition, in order. */
 export interface Handover extends TopicPartition {
-  /** The offset that was asked for: the end of the hand-over before, unless the library was sent elsewhere by the broker. */
+  /** The position that was fetched from: the end of the hand-over before, or that of `resume`, unless the library went elsewhere. */
   readonly from: bigint;
   /** Where fetching goes on. Beyond the last record where the broker keeps marks of its own or has compacted. */
   readonly next: bigint;
@@ -57,23 +58,25 @@ export interface OffsetToCommit extends TopicPartition {
 /** One assignment of partitions to us. After it, everything here does nothing: `commit` sends nothing and rejects. */
 export interface Generation {
   readonly partitions: readonly TopicPartition[];
-  /** Asks the brokers. Rejects with WAYBILL_TRANSPORT. */
+  /** Asks the brokers where each partition stands. Rejects with WAYBILL_TRANSPORT. */
   positions(): Promise<readonly PartitionPosition[]>;
-  /** Lets a partition hand over once more. */
-  resume(partition: TopicPartition): void;
+  /** Lets a partition that rests hand over, beginning at `from`. */
+  resume(partition: TopicPartition, from: bigint): void;
   /** Sends one commit, at once and once. Rejects with WAYBILL_TRANSPORT if it is not confirmed; it may have taken effect then. */
   commit(offsets: readonly OffsetToCommit[]): Promise<void>;
 }
+
+/** What becomes of a hand-over. `rest`: taken, and no more until `resume`. `refused`: as if it had not been fetched; the partition rests. */
+export type Reception = "goOn" | "rest" | "refused";
 
 /** Called synchronously, never after `close` was called, never two generations mixed. */
 export interface ConsumerListener {
   joined(generation: Generation): void;
   /** The group is being shared out again: the generation is still ours for commits, until `joined` or the end. */
   rebalancing(): void;
-  /** Answers whether the records were taken. If not, the partition hands over the same ones after its next `resume`. */
-  received(handover: Handover): boolean;
-  /** A broker answered a fetch or a heartbeat. */
-  alive(): void;
+  received(handover: Handover): Reception;
+  /** A broker answered. */
+  alive(sign: "fetch" | "heartbeat"): void;
   /** The library has given up and will do nothing more. Told once; `close` is still to be called. */
   crashed(error: WaybillError<"WAYBILL_TRANSPORT">): void;
 }
