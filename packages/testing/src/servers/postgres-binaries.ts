@@ -9,26 +9,14 @@ import { chown, cp, lstat, readdir, readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { runCommand } from "./run-command.ts";
-
-/** Whom the server runs as. Empty: as ourselves. */
-export interface ServerAccount {
-  readonly uid?: number;
-  readonly gid?: number;
-}
+import type { ServerAccount } from "./server-account.ts";
+import { rootFolder } from "./server-folder.ts";
 
 export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
   /** As the program itself says: `18.4`. */
   readonly version: string;
-}
-
-/** `nobody` on Linux; initdb refuses a user without a name. */
-const nobody = 65_534;
-
-/** The account a server must run as: `nobody` when we are root, which PostgreSQL refuses to be. */
-export function serverAccount(): ServerAccount {
-  return process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
 }
 
 /**
@@ -123,11 +111,6 @@ async function tryBinaries(native: string, account: ServerAccount): Promise<Post
   const version = /\(PostgreSQL\) (\S+)/.exec(answer.stdout)?.[1];
   if (answer.code === 0 && version !== undefined) return { initdb: join(native, "bin", `initdb${suffix}`), postgres, version };
   return { problem: (answer.problem ?? answer.stderr.trim().slice(-400)) || `exit code ${answer.code}` };
-}
-
-/** A folder that everybody may stand in: a server must not run in one that its account cannot enter. */
-export function rootFolder(): string {
-  return process.platform === "win32" ? (process.env.SystemDrive ?? "C:") : "/";
 }
 
 async function giveTo(path: string, uid: number, gid: number): Promise<void> {
