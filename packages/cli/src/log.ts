@@ -64,6 +64,15 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "http.breakerClosed": "info",
   "http.breakerOpened": "warn",
   "http.destinationGone": "error",
+  "rabbitmq.connected": "info",
+  "rabbitmq.unblocked": "info",
+  "rabbitmq.connectFailed": "warn",
+  "rabbitmq.lost": "warn",
+  "rabbitmq.returned": "warn",
+  "rabbitmq.channelClosed": "warn",
+  "rabbitmq.topologyRisky": "warn",
+  "rabbitmq.blocked": "error",
+  "rabbitmq.culpritFound": "error",
   "cli.configured": "info",
   "cli.adminListening": "info",
   "cli.stopping": "info",
@@ -73,7 +82,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
 };
 
 /** These come once per message while something is down. */
-const repeating: ReadonlySet<string> = new Set(["relay.retrying", "relay.parked", "relay.held"]);
+const repeating: ReadonlySet<string> = new Set(["relay.retrying", "relay.parked", "relay.held", "rabbitmq.returned"]);
 const repeatMs = 1_000;
 
 /** Waiting for a reader of stdout, in bytes. */

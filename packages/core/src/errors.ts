@@ -87,6 +87,17 @@ export interface WaybillErrorFacts {
   WAYBILL_OUTCOME_UNKNOWN: { readonly operation: string };
   /** The ledger cannot be read safely: a replica, a cached sequence, ids given out again. An operator decides. */
   WAYBILL_LEDGER_UNSAFE: { readonly rule: string; readonly found: string };
+  /**
+   * A broker's exchange, queue, binding or topic is not as it must be, and only an operator can put it right. `argument`: the one that
+   * differs, where the broker says.
+   */
+  WAYBILL_TOPOLOGY: {
+    readonly system: string;
+    readonly what: "exchange" | "queue" | "binding" | "topic";
+    readonly name: string;
+    readonly argument: string | null;
+    readonly brokerCode: string | null;
+  };
   /** A transport could not do its work; see the outcome it came in. `reason` is a stable word, `brokerCode` the broker's own. */
   WAYBILL_TRANSPORT: { readonly system: string; readonly reason: string; readonly brokerCode: string | null };
 }

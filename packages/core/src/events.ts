@@ -156,7 +156,39 @@ export type HttpEvent =
   | { readonly name: "http.breakerOpened"; readonly topic: string }
   | { readonly name: "http.breakerClosed"; readonly topic: string };
 
-export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent;
+/** Whose connection to RabbitMQ it is, and the broker as `host:port/vhost`. */
+interface OfRabbitmq {
+  readonly role: "transport" | "source";
+  readonly broker: string;
+}
+
+export type RabbitmqEvent = OfRabbitmq &
+  (
+    | { readonly name: "rabbitmq.connected"; readonly version: string | null }
+    /** An attempt to connect failed; the next begins after `afterMs`. */
+    | { readonly name: "rabbitmq.connectFailed"; readonly reason: string; readonly brokerCode: string | null; readonly afterMs: number }
+    /** The connection ended; what was not confirmed is unknown. */
+    | { readonly name: "rabbitmq.lost"; readonly reason: string; readonly brokerCode: string | null; readonly afterMs: number }
+    /** An alarm of the broker's, memory or disk: it takes nothing that is published. `reason` is its own word. */
+    | { readonly name: "rabbitmq.blocked"; readonly reason: string }
+    | { readonly name: "rabbitmq.unblocked"; readonly durationMs: number }
+    /** A message found no queue and came back: it is not stored and waits for a binding. */
+    | { readonly name: "rabbitmq.returned"; readonly exchange: string; readonly messageId: string; readonly brokerCode: string }
+    /** The broker closed the channel of one exchange; `unsettled` messages on it are published again, one at a time. */
+    | {
+        readonly name: "rabbitmq.channelClosed";
+        readonly exchange: string;
+        readonly reason: string;
+        readonly brokerCode: string | null;
+        readonly unsettled: number;
+      }
+    /** Published one at a time, a message closed the channel again: it is the one that the broker does not take. */
+    | { readonly name: "rabbitmq.culpritFound"; readonly exchange: string; readonly messageId: string; readonly brokerCode: string | null }
+    /** Something about an exchange or queue that loses or hides messages; `rule` says what. */
+    | { readonly name: "rabbitmq.topologyRisky"; readonly what: "exchange" | "queue"; readonly object: string; readonly rule: string }
+  );
+
+export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent;
 
 /** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
 export type OnEvent = (event: WaybillEvent) => void;
