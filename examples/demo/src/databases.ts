@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { startPostgres } from "@waybill/testing";
+import { provideServer, startPostgres, type TestDatabase, testDatabase } from "@waybill/testing";
+import type { DatabaseChoice } from "./options.ts";
 import { query } from "./query.ts";
 
 export interface Databases {
@@ -11,31 +11,48 @@ export interface Databases {
   remove(): Promise<void>;
 }
 
-/** Two empty databases: on the given server, or on one from npm's binaries that lives as long as they do. */
-export async function createDatabases(serverUrl: string | null): Promise<Databases> {
-  const server = serverUrl === null ? await startPostgres() : null;
-  const url = server?.url ?? serverUrl ?? "";
-  const names: string[] = [];
-  const create = async (service: string): Promise<string> => {
-    const name = `waybill_demo_${service}_${randomBytes(4).toString("hex")}`;
-    await query(url, `create database ${name} template template0 encoding 'UTF8'`);
-    names.push(name);
-    const made = new URL(url);
-    made.pathname = `/${name}`;
-    return made.href;
+interface Server {
+  readonly url: string;
+  readonly from: string;
+  stop(): Promise<void>;
+}
+
+/** Two empty databases: on the given server, or on one that was here or is started and lives as long as they do. */
+export async function createDatabases(choice: DatabaseChoice): Promise<Databases> {
+  const server = await serverOf(choice);
+  const made: TestDatabase[] = [];
+  const create = async (): Promise<string> => {
+    const database = await testDatabase({ url: server.url });
+    made.push(database);
+    return database.url;
   };
   const remove = async (): Promise<void> => {
-    if (server !== null) return await server.stop();
-    for (const name of names) await query(url, `drop database if exists ${name} with (force)`);
+    await Promise.allSettled(made.map((database) => database.drop()));
+    await server.stop();
   };
   try {
-    const orderUrl = await create("order");
-    const inventoryUrl = await create("inventory");
-    const [row] = await query<{ server_version: string }>(url, "show server_version");
-    const from = server === null ? "the server given" : "from npm's binaries";
-    return { orderUrl, inventoryUrl, server: `PostgreSQL ${row?.server_version ?? "?"}, ${from}`, remove };
+    const [orderUrl, inventoryUrl] = [await create(), await create()];
+    const [row] = await query<{ version: string }>(orderUrl, "select version() as version");
+    return { orderUrl, inventoryUrl, server: `${productOf(row?.version ?? "?")}, ${server.from}`, remove };
   } catch (error) {
     await remove();
     throw error;
   }
+}
+
+async function serverOf(choice: DatabaseChoice): Promise<Server> {
+  if ("url" in choice) return { url: choice.url, from: "the server given", stop: async () => undefined };
+  if (choice.server === "postgres") {
+    const started = await startPostgres();
+    return { url: started.url, from: "from npm's binaries", stop: () => started.stop() };
+  }
+  const provided = await provideServer({ kind: choice.server });
+  if (provided.kind === "skipped") throw new Error(`No ${choice.server} to run on: ${provided.reason}. ${provided.advice}`);
+  return provided;
+}
+
+/** PostgreSQL says its whole name, the others only a version. */
+function productOf(version: string): string {
+  if (version.startsWith("PostgreSQL")) return version.split(" ", 2).join(" ");
+  return version.includes("MariaDB") ? `MariaDB ${version.split("-", 1).join("")}` : `MySQL ${version}`;
 }

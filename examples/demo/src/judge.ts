@@ -54,7 +54,7 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
     },
     {
       intents: await withPlaces(orderUrl, intents),
-      businessRows: await readBusinessRows(order, { sql: "select order_id::text as message_id from customer_order" }),
+      businessRows: await readBusinessRows(order, { sql: "select cast(order_id as char(36)) as message_id from customer_order" }),
     },
   );
   const answersHistory: History = await historyOf(
@@ -116,17 +116,23 @@ async function withPlaces(orderUrl: string, intents: readonly Intent[]): Promise
 }
 
 async function readStockFacts(orderUrl: string, inventoryUrl: string): Promise<StockFacts> {
+  const reservations = await query<{ orderId: string; sku: string; quantity: number; isReserved: boolean | number }>(
+    inventoryUrl,
+    `select order_id as "orderId", sku, quantity, is_reserved as "isReserved" from reservation order by reservation_id`,
+  );
+  const orders = await query<StockFacts["orders"][number] & { totalCents: string }>(
+    orderUrl,
+    `select order_id as "orderId", customer_id as "customerId", sku, quantity, total_cents as "totalCents", status from customer_order`,
+  );
+  const customers = await query<{ customerId: string; creditCents: string }>(
+    orderUrl,
+    `select customer_id as "customerId", credit_cents as "creditCents" from customer`,
+  );
   return {
     creditCents,
     stock: await query(inventoryUrl, `select sku, on_hand as "onHand", reserved from stock`),
-    reservations: await query(
-      inventoryUrl,
-      `select order_id as "orderId", sku, quantity, is_reserved as "isReserved" from reservation order by reservation_id`,
-    ),
-    orders: await query(
-      orderUrl,
-      `select order_id as "orderId", customer_id as "customerId", sku, quantity, total_cents::float8 as "totalCents", status from customer_order`,
-    ),
-    customers: await query(orderUrl, `select customer_id as "customerId", credit_cents::float8 as "creditCents" from customer`),
+    reservations: reservations.map((each) => ({ ...each, isReserved: Boolean(each.isReserved) })),
+    orders: orders.map((each) => ({ ...each, totalCents: Number(each.totalCents) })),
+    customers: customers.map((each) => ({ ...each, creditCents: Number(each.creditCents) })),
   };
 }

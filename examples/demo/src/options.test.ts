@@ -1,18 +1,23 @@
 import { expect, test } from "vitest";
 import { readOptions, UsageError } from "./options.ts";
 
-test("a thousand orders and a seed of chance are the default", () => {
-  expect(readOptions([])).toMatchObject({ orders: 1_000, isJson: false, databaseUrl: null });
+test("a thousand orders, a seed of chance, PostgreSQL and HTTP are the default", () => {
+  expect(readOptions([])).toMatchObject({ orders: 1_000, isJson: false, database: { server: "postgres" }, broker: "http" });
   expect(readOptions([])?.seed).not.toBe(readOptions([])?.seed);
 });
 
 test("every option is read", () => {
-  const url = "postgres://postgres@127.0.0.1/postgres";
-  expect(readOptions(["--orders", "60", "--seed", "7", "--json", "--database", url])).toEqual({
+  const url = "mysql://root@127.0.0.1:3306";
+  expect(readOptions(["--orders", "60", "--seed", "7", "--json", "--database", url, "--broker", "kafka://127.0.0.1:9092"])).toEqual({
     orders: 60,
     seed: 7,
     isJson: true,
-    databaseUrl: url,
+    database: { url },
+    broker: { url: "kafka://127.0.0.1:9092" },
+  });
+  expect(readOptions(["--database", "mariadb", "--broker", "rabbitmq"])).toMatchObject({
+    database: { server: "mariadb" },
+    broker: { server: "rabbitmq" },
   });
   expect(readOptions(["--help"])).toBeNull();
 });
@@ -25,6 +30,10 @@ test("what is no number, out of range or unknown is wrong usage", () => {
     ["--seed", "-1"],
     ["--seed", "4294967296"],
     ["--order", "60"],
+    ["--database", "oracle"],
+    ["--database", "sqlite://file"],
+    ["--broker", "nats"],
+    ["--broker", "http://localhost"],
     ["60"],
   ]) {
     expect(() => readOptions(args)).toThrow(UsageError);

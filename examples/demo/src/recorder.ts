@@ -1,112 +1,46 @@
 /**
- * Stands in front of a service's `/messages`, writes down what a relay sends, then passes it on.
- *
- *     relay ──▶ recorder ──▶ service
- *                  └ id, topic, key, sequence, digest: in memory and in a file, before a byte is passed on
- *
- * It knows nothing of Waybill but the names of CloudEvents' HTTP headers. While its service is dead it answers 502: what it wrote
- * down is then not known to have been handled, and comes again.
+ * What arrived, as somebody noted it down who stands beside the processes under test: in memory, in a file, and told to whoever waits.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { digest, type Received } from "@waybill/auditor";
+import type { Received } from "@waybill/auditor";
 
 export interface Recorder {
-  /** Where a relay sends to. */
+  /** Where a relay is to send to. */
   readonly url: string;
   /** Everything received so far, in order of arrival. */
   readonly received: readonly Received[];
   /** How many different messages that were. */
   distinct(): number;
-  /** Resolves with true when the next message arrives, before it is passed on; false after `deadlineMs`. */
+  /** Resolves with true when the next message arrives; false after `deadlineMs`. */
   next(deadlineMs: number): Promise<boolean>;
+  /** Resolves when everything that is there has been received. */
+  readToEnd(): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface RecorderOptions {
-  /** The name under which the audit knows who sends here. */
-  readonly subscription: string;
-  /** Where the service listens. */
-  readonly port: number;
-  /** One JSON object per line. */
-  readonly file: string;
+export interface Arrivals {
+  readonly received: readonly Received[];
+  note(entry: Received): void;
+  distinct(): number;
+  next(deadlineMs: number): Promise<boolean>;
+  close(): void;
 }
 
-const passOnDeadlineMs = 20_000;
-
-export async function startRecorder({ subscription, port, file }: RecorderOptions): Promise<Recorder> {
+/** Notes arrivals down in `file`, one JSON object per line. */
+export function noteArrivals(file: string): Arrivals {
   const log = openSync(file, "a");
   const received: Received[] = [];
   const ids = new Set<string>();
   const waiting = new Set<() => void>();
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
-
-  const record = (incoming: IncomingMessage, body: Buffer): void => {
-    const attribute = (name: string): string | null => {
-      const value = incoming.headers[`ce-${name}`];
-      return typeof value === "string" ? decodeURIComponent(value) : null;
-    };
-    const sequence = attribute("sequence");
-    const entry: Received = {
-      subscription,
-      messageId: attribute("id") ?? "",
-      payloadDigest: digest(body),
-      topic: attribute("topic") ?? "",
-      key: attribute("partitionkey"),
-      sequence: sequence === null ? null : BigInt(sequence),
-    };
-    received.push(entry);
-    ids.add(entry.messageId);
-    writeSync(log, `${JSON.stringify({ ...entry, sequence })}\n`);
-    for (const resolve of waiting) resolve();
-  };
-
-  const server = createServer((incoming, outgoing) => {
-    const chunks: Buffer[] = [];
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-    incoming.on("error", () => outgoing.destroy());
-    incoming.on("end", () => {
-      const body = Buffer.concat(chunks);
-      record(incoming, body);
-      passOn(incoming, body, outgoing);
-    });
-  });
-
-  const passOn = (incoming: IncomingMessage, body: Buffer, outgoing: ServerResponse): void => {
-    const { connection: _, ...headers } = incoming.headers;
-    const onward = request(
-      {
-        host: "127.0.0.1",
-        port,
-        path: "/messages",
-        method: incoming.method,
-        headers,
-        agent,
-        signal: AbortSignal.timeout(passOnDeadlineMs),
-      },
-      (answer) => {
-        const { connection: __, "keep-alive": ___, ...answerHeaders } = answer.headers;
-        outgoing.writeHead(answer.statusCode ?? 502, answerHeaders);
-        answer.on("error", () => outgoing.destroy());
-        answer.pipe(outgoing);
-      },
-    );
-    onward.on("error", () => {
-      if (outgoing.headersSent) outgoing.destroy();
-      else outgoing.writeHead(502, { "content-length": "0" }).end();
-    });
-    onward.end(body);
-  };
-
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/${subscription}`,
     received,
+    note(entry) {
+      received.push(entry);
+      ids.add(entry.messageId);
+      const line = JSON.stringify(entry, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
+      writeSync(log, `${line}\n`);
+      for (const resolve of waiting) resolve();
+    },
     distinct: () => ids.size,
     next: (deadlineMs) =>
       new Promise((resolve) => {
@@ -119,11 +53,6 @@ export async function startRecorder({ subscription, port, file }: RecorderOption
         };
         waiting.add(arrived);
       }),
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      agent.destroy();
-      closeSync(log);
-    },
+    close: () => closeSync(log),
   };
 }

@@ -57,7 +57,7 @@ export async function runDemo(
   try {
     const folder = await mkdtemp(join(tmpdir(), "waybill-demo-"));
     cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-    const databases = await createDatabases(options.databaseUrl);
+    const databases = await createDatabases(options.database);
     cleanUps.push(() => databases.remove());
     const stage = await openStage(databases, folder, tell, signal);
     cleanUps.push(() => stage.close());
@@ -239,17 +239,22 @@ async function play(
   }
 }
 
-const ledgerIsDone = `
-  select last_id >= coalesce((select max(id) from waybill_outbox), 0) and cardinality(hole_lo) = 0 as "isDone"
+const ledgerIsDone = (noHoles: string): string => `
+  select last_id >= coalesce((select max(id) from waybill_outbox), 0) and ${noHoles} as "isDone"
   from waybill_subscription`;
+const ledgerIsDoneBy = { postgres: ledgerIsDone("cardinality(hole_lo) = 0"), mysql: ledgerIsDone("holes = '[]'") } as const;
 
 /** No order is pending, and both ledgers are read to their end without an open hole. */
 async function isSettled({ orderUrl, inventoryUrl }: Databases): Promise<boolean> {
-  const [pending] = await query<{ count: string }>(orderUrl, "select count(*) from customer_order where status = 'pending'");
-  if (pending?.count !== "0") return false;
+  const [pending] = await query<{ count: string | number }>(
+    orderUrl,
+    `select count(*) as "count" from customer_order where status = 'pending'`,
+  );
+  if (Number(pending?.count) !== 0) return false;
   for (const url of [orderUrl, inventoryUrl]) {
-    const subscriptions = await query<{ isDone: boolean }>(url, ledgerIsDone);
-    if (subscriptions.length !== 1 || subscriptions[0]?.isDone !== true) return false;
+    const sql = ledgerIsDoneBy[url.startsWith("postgres") ? "postgres" : "mysql"];
+    const subscriptions = await query<{ isDone: boolean | string | number }>(url, sql);
+    if (subscriptions.length !== 1 || !Number(subscriptions[0]?.isDone)) return false;
   }
   return true;
 }

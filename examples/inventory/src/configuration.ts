@@ -7,13 +7,18 @@ export interface Configuration {
   readonly port: number;
   /** With which the order service's messages are signed. Two while one is being replaced; none: unsigned, on the loopback only. */
   readonly signingSecrets: readonly Secret[];
+  /** Where messages come from; null: over HTTP, on the port above. */
+  readonly brokerUrl: Secret | null;
+  /** Stands before the names of topics, queues and consumer groups: tells installations on one broker apart. */
+  readonly topicPrefix: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads `DATABASE_URL`, `HOST` (default 127.0.0.1), `PORT` (default 3002) and `SIGNING_SECRETS` (separated by spaces). Secrets may
- * also come from files: `DATABASE_URL_FILE`, `SIGNING_SECRETS_FILE`.
+ * also come from files: `DATABASE_URL_FILE`, `SIGNING_SECRETS_FILE`, `BROKER_URL_FILE`. `BROKER_URL` (`amqp://…` or `kafka://…`) and
+ * `TOPIC_PREFIX`: where messages come from, if not over HTTP.
  *
  * @throws WAYBILL_CONFIG_INVALID with everything that is wrong
  */
@@ -26,6 +31,13 @@ export function readConfiguration(environment: Environment): Configuration {
   const databaseUrl = readSecret(environment, "DATABASE_URL", problems);
   if (databaseUrl === null) problems.push({ option: "DATABASE_URL", problem: "is missing; it or DATABASE_URL_FILE is needed" });
 
+  const brokerUrl = readSecret(environment, "BROKER_URL", problems);
+  if (brokerUrl !== null && !/^(?:amqps?|kafka):\/\//.test(brokerUrl)) {
+    problems.push({ option: "BROKER_URL", problem: "must begin with amqp://, amqps:// or kafka://" });
+  }
+  const topicPrefix = environment["TOPIC_PREFIX"] ?? "";
+  if (!/^[\w.-]{0,100}$/.test(topicPrefix)) problems.push({ option: "TOPIC_PREFIX", problem: "must be letters, digits, '.', '_' or '-'" });
+
   const signingSecrets: Secret[] = [];
   for (const text of (readSecret(environment, "SIGNING_SECRETS", problems) ?? "").split(/\s+/).filter((each) => each !== "")) {
     try {
@@ -36,7 +48,7 @@ export function readConfiguration(environment: Environment): Configuration {
     }
   }
   const isLoopback = ["127.0.0.1", "::1", "localhost"].includes(host);
-  if (signingSecrets.length === 0 && !isLoopback) {
+  if (signingSecrets.length === 0 && !isLoopback && brokerUrl === null) {
     problems.push({
       option: "SIGNING_SECRETS",
       problem: `is missing; messages without signatures are taken on the loopback only, not on ${host}`,
@@ -44,7 +56,14 @@ export function readConfiguration(environment: Environment): Configuration {
   }
 
   throwConfigProblems("The inventory service", problems);
-  return { databaseUrl: secret(databaseUrl ?? ""), host, port, signingSecrets };
+  return {
+    databaseUrl: secret(databaseUrl ?? ""),
+    host,
+    port,
+    signingSecrets,
+    brokerUrl: brokerUrl === null ? null : secret(brokerUrl),
+    topicPrefix,
+  };
 }
 
 /** A value of the environment, or of the file that `NAME_FILE` names. */

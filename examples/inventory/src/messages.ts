@@ -11,6 +11,7 @@ export interface OrderPlaced {
   readonly quantity: number;
 }
 
+/** What it hears. */
 export const shop = catalogue({
   source: "/order-service",
   orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.customerId }),
@@ -21,9 +22,12 @@ export interface StockAnswer {
   readonly customerId: string;
 }
 
-/** One customer's answers keep their order, too. */
-export const stock = catalogue({
-  source: "/inventory-service",
-  reserved: message<StockAnswer>({ type: "shop.stock.reserved.v1", topic: "stock", key: (answer) => answer.customerId }),
-  refused: message<StockAnswer>({ type: "shop.stock.refused.v1", topic: "stock", key: (answer) => answer.customerId }),
-});
+/** What it sends. One customer's answers keep their order, too. `topicPrefix` tells installations on one broker apart. */
+export const stockMessages = (topicPrefix: string) =>
+  catalogue({
+    source: "/inventory-service",
+    reserved: message<StockAnswer>({ type: "shop.stock.reserved.v1", topic: `${topicPrefix}stock`, key: (answer) => answer.customerId }),
+    refused: message<StockAnswer>({ type: "shop.stock.refused.v1", topic: `${topicPrefix}stock`, key: (answer) => answer.customerId }),
+  });
+
+export type StockMessages = ReturnType<typeof stockMessages>;

@@ -1,6 +1,6 @@
 import { append } from "@waybill/outbox";
 import type { Tx } from "@waybill/sql";
-import { type OrderPlaced, stock } from "./messages.ts";
+import type { OrderPlaced, StockMessages } from "./messages.ts";
 import { statements } from "./statements.ts";
 
 /**
@@ -10,7 +10,7 @@ import { statements } from "./statements.ts";
  * service's own outbox. If the process dies before it, none of them happened and the message comes again; after it, the message may
  * come again and finds the inbox's row.
  */
-export async function reserveStock(tx: Tx, messageId: string, order: OrderPlaced): Promise<void> {
+export async function reserveStock(tx: Tx, stock: StockMessages, messageId: string, order: OrderPlaced): Promise<void> {
   const { orderId, customerId, sku, quantity } = order;
   const sql = statements[tx.dialect];
   // Locked: whoever else wants of this article waits for our commit, and sees what we left.

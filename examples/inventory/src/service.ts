@@ -7,7 +7,7 @@ import { outboxMigrations } from "@waybill/outbox";
 import { checkSchema, namespace, openDatabase } from "@waybill/sql";
 import type { Configuration } from "./configuration.ts";
 import { inventoryApi } from "./inventory-api.ts";
-import { shop } from "./messages.ts";
+import { shop, stockMessages } from "./messages.ts";
 import { inventoryMigrations } from "./migrations.ts";
 import { reserveStock } from "./reserve-stock.ts";
 
@@ -57,7 +57,8 @@ export async function startService(configuration: Configuration, options: Servic
       onEvent?.(event);
     },
   });
-  inbox.on(shop.orderPlaced, (placed, tx) => reserveStock(tx, placed.id, placed.payload));
+  const stock = stockMessages(configuration.topicPrefix);
+  inbox.on(shop.orderPlaced, (placed, tx) => reserveStock(tx, stock, placed.id, placed.payload));
   const receiver = httpReceiver({ secrets: signingSecrets, insecureUnsigned: signingSecrets.length === 0, ...(onEvent && { onEvent }) });
 
   let isStopping = false;

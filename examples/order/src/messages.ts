@@ -12,17 +12,21 @@ export interface OrderPlaced {
   readonly totalCents: number;
 }
 
-/** One customer's orders keep their order, so the customer is the key. */
-export const shop = catalogue({
-  source: "/order-service",
-  orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.customerId }),
-});
+/** What it sends. One customer's orders keep their order, so the customer is the key. `topicPrefix` tells installations on one broker apart. */
+export const shopMessages = (topicPrefix: string) =>
+  catalogue({
+    source: "/order-service",
+    orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: `${topicPrefix}orders`, key: (order) => order.customerId }),
+  });
+
+export type ShopMessages = ReturnType<typeof shopMessages>;
 
 export interface StockAnswer {
   readonly orderId: string;
   readonly customerId: string;
 }
 
+/** What it hears. */
 export const stock = catalogue({
   source: "/inventory-service",
   reserved: message<StockAnswer>({ type: "shop.stock.reserved.v1", topic: "stock", key: (answer) => answer.customerId }),

@@ -9,12 +9,14 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Knex } from "knex";
 import { findOrder } from "./find-order.ts";
+import type { ShopMessages } from "./messages.ts";
 import { parseOrder } from "./parse-order.ts";
 import { placeOrder } from "./place-order.ts";
 import { readJson } from "./read-json.ts";
 
 export interface OrderApiOptions {
   readonly knex: Knex;
+  readonly shop: ShopMessages;
   readonly receiveMessage: RequestListener;
   readonly isReady: () => Promise<boolean>;
   /** Told of requests that failed. */
@@ -29,11 +31,11 @@ interface Answer {
 
 /** A listener for `node:http`. */
 export function orderApi(options: OrderApiOptions): RequestListener {
-  const { knex, receiveMessage, isReady, onFailure } = options;
+  const { knex, shop, receiveMessage, isReady, onFailure } = options;
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const path = new URL(request.url ?? "/", "http://order").pathname;
-    if (request.method === "POST" && path === "/orders") return await answerPlacement(knex, request);
+    if (request.method === "POST" && path === "/orders") return await answerPlacement(knex, shop, request);
     if (request.method === "GET" && path === "/livez") return { status: 200, body: { status: "alive" } };
     if (request.method === "GET" && path === "/readyz") return (await isReady()) ? { status: 200, body: { status: "ready" } } : unavailable;
     const orderId = /^\/orders\/([0-9a-f-]{36})$/.exec(path)?.[1];
@@ -62,10 +64,10 @@ export function orderApi(options: OrderApiOptions): RequestListener {
 /** Whether it was done is unknown, or it was not. Either way: again, with the same id. */
 const unavailable: Answer = { status: 503, body: { problem: "tryAgain" }, headers: { "retry-after": "1" } };
 
-async function answerPlacement(knex: Knex, request: IncomingMessage): Promise<Answer> {
+async function answerPlacement(knex: Knex, shop: ShopMessages, request: IncomingMessage): Promise<Answer> {
   const parsed = parseOrder(await readJson(request));
   if ("problems" in parsed) return { status: 400, body: { problem: "orderInvalid", problems: parsed.problems } };
-  const placement = await placeOrder(knex, parsed.order);
+  const placement = await placeOrder(knex, shop, parsed.order);
   switch (placement.kind) {
     case "placed":
       return { status: 201, body: { orderId: parsed.order.orderId } };

@@ -10,7 +10,7 @@
 import { append } from "@waybill/outbox";
 import type { Knex } from "knex";
 import { brokenRule } from "./broken-rule.ts";
-import { shop } from "./messages.ts";
+import type { ShopMessages } from "./messages.ts";
 
 export interface NewOrder {
   /** A UUID of the caller's own. Placing the same id again changes nothing. */
@@ -29,10 +29,10 @@ export type Placement =
 /**
  * Rejects with what the database or its connection failed of. Whether the order is in is then unknown: place it again.
  */
-export async function placeOrder(knex: Knex, order: NewOrder): Promise<Placement> {
+export async function placeOrder(knex: Knex, shop: ShopMessages, order: NewOrder): Promise<Placement> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await knex.transaction((trx) => placeIn(trx, order), { isolationLevel: "read committed" });
+      return await knex.transaction((trx) => placeIn(trx, shop, order), { isolationLevel: "read committed" });
     } catch (error) {
       const broken = brokenRule(error);
       if (broken === "credit") return { kind: "refused", reason: "creditExceeded" };
@@ -44,7 +44,7 @@ export async function placeOrder(knex: Knex, order: NewOrder): Promise<Placement
 
 const attemptsMax = 5;
 
-async function placeIn(trx: Knex.Transaction, order: NewOrder): Promise<Placement> {
+async function placeIn(trx: Knex.Transaction, shop: ShopMessages, order: NewOrder): Promise<Placement> {
   const { orderId, customerId, sku, quantity, totalCents } = order;
   const known = await knownOrder(trx, order);
   if (known !== null) return known;

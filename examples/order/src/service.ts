@@ -6,7 +6,7 @@ import { createInbox, inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { checkSchema, namespace, openDatabase } from "@waybill/sql";
 import type { Configuration } from "./configuration.ts";
-import { stock } from "./messages.ts";
+import { shopMessages, stock } from "./messages.ts";
 import { orderMigrations } from "./migrations.ts";
 import { openKnex } from "./open-knex.ts";
 import { orderApi } from "./order-api.ts";
@@ -66,7 +66,7 @@ export async function startService(configuration: Configuration, options: Servic
 
   let isStopping = false;
   const isReady = async (): Promise<boolean> => !isStopping && (await database.query("select 1", [], { deadlineMs: 1_000 })).length === 1;
-  const api = orderApi({ knex, receiveMessage: receiver.listener, isReady, onFailure });
+  const api = orderApi({ knex, shop: shopMessages(configuration.topicPrefix), receiveMessage: receiver.listener, isReady, onFailure });
   const server = createServer((request, response) => {
     if (isStopping) response.setHeader("connection", "close");
     api(request, response);

@@ -14,7 +14,14 @@ let testbed: TestDatabase;
 let client: pg.Client;
 let service: Service;
 
-const configurationOf = (url: string) => ({ databaseUrl: secret(url), host: "127.0.0.1", port: 0, signingSecrets: [] });
+const configurationOf = (url: string) => ({
+  databaseUrl: secret(url),
+  host: "127.0.0.1",
+  port: 0,
+  signingSecrets: [],
+  brokerUrl: null,
+  topicPrefix: "",
+});
 
 beforeAll(async () => {
   testbed = await testDatabase();

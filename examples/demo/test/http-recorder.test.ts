@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { digest, readReceivedLog } from "@waybill/auditor";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Recorder, startRecorder } from "../src/recorder.ts";
+import { startHttpRecorder } from "../src/http-recorder.ts";
+import type { Recorder } from "../src/recorder.ts";
 
 let folder: string;
 let recorder: Recorder;
@@ -16,7 +17,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "waybill-recorder-"));
   server = createServer((request, response) => handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  recorder = await startRecorder({ subscription: "orders", port: (server.address() as AddressInfo).port, file: join(folder, "log.jsonl") });
+  recorder = await startHttpRecorder({
+    subscription: "orders",
+    port: (server.address() as AddressInfo).port,
+    file: join(folder, "log.jsonl"),
+  });
 });
 
 afterEach(async () => {
