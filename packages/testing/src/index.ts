@@ -38,6 +38,10 @@ export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransport
 export { memoryTransport } from "./memory-transport.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { freePort } from "./servers/free-port.ts";
+export type { StartMariadbOptions } from "./servers/mariadb.ts";
+export { startMariadb } from "./servers/mariadb.ts";
+export type { StartMysqlOptions } from "./servers/mysql.ts";
+export { startMysql } from "./servers/mysql.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";
 export { startPostgres } from "./servers/postgres.ts";
 export type { PostgresGreeting } from "./servers/postgres-greeting.ts";

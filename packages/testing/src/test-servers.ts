@@ -23,11 +23,12 @@ export interface TestDatabaseServer extends TestServer {
 }
 
 /** Servers that start when they are asked for. */
-export type LazyServerName = "mariadb-local" | "mysql" | "rabbitmq";
+export type LazyServerName = "mariadb-local" | "mariadb-11" | "mysql" | "rabbitmq";
 
 /** What each of them is. A run does not fail for want of an optional one. */
 export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: ServerKindName; readonly isOptional: boolean }>> = {
   "mariadb-local": { kind: "mariadb", isOptional: false },
+  "mariadb-11": { kind: "mariadb-11", isOptional: true },
   mysql: { kind: "mysql", isOptional: false },
   rabbitmq: { kind: "rabbitmq", isOptional: false },
 };
@@ -60,10 +61,12 @@ export function forEachPostgres(define: (server: TestDatabaseServer) => void): v
 
 /**
  * Calls `define` for every MariaDB and MySQL of this run, starting them if nobody has: `await forEachMysql((server) => …)` at the top
- * of a test file. What cannot be had is left out, and the run says so; with `CI=true` it rejects.
+ * of a test file. What cannot be had is left out, and the run says so; with `CI=true` it rejects. With `WAYBILL_TEST_ALL=1` there is
+ * `mariadb-11`, too.
  */
 export async function forEachMysql(define: (server: TestDatabaseServer) => void): Promise<void> {
-  const names = ["mariadb-local", "mysql"] as const;
+  const names: LazyServerName[] = ["mariadb-local", "mysql"];
+  if (process.env.WAYBILL_TEST_ALL === "1") names.push("mariadb-11");
   for (const server of await Promise.all(names.map((name) => testServer(name)))) {
     if (server !== null) define({ ...server, dialect: "mysql" });
   }

@@ -5,12 +5,12 @@
  * and npm may be told to run none. PostgreSQL refuses to run as root, so root starts it as `nobody` – who may not be allowed into
  * the folder. And the files may belong to somebody who keeps them from others. Each is answered by a copy in the server's own folder.
  */
-import { chown, cp, lstat, readdir, readFile, symlink } from "node:fs/promises";
+import { cp, lstat, readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { runCommand } from "./run-command.ts";
 import type { ServerAccount } from "./server-account.ts";
-import { rootFolder } from "./server-folder.ts";
+import { giveFolder, rootFolder } from "./server-folder.ts";
 
 export interface PostgresBinaries {
   readonly initdb: string;
@@ -37,7 +37,7 @@ export async function postgresBinaries(version: number, account: ServerAccount, 
   const copy = join(folder, "native");
   await cp(native, copy, { recursive: true, verbatimSymlinks: true });
   await linkLibraries(copy);
-  if (account.uid !== undefined) await giveTo(copy, account.uid, account.gid ?? account.uid);
+  await giveFolder(copy, account);
   const copied = await tryBinaries(copy, account);
   if ("version" in copied) return copied;
   throw new Error(
@@ -111,13 +111,4 @@ async function tryBinaries(native: string, account: ServerAccount): Promise<Post
   const version = /\(PostgreSQL\) (\S+)/.exec(answer.stdout)?.[1];
   if (answer.code === 0 && version !== undefined) return { initdb: join(native, "bin", `initdb${suffix}`), postgres, version };
   return { problem: (answer.problem ?? answer.stderr.trim().slice(-400)) || `exit code ${answer.code}` };
-}
-
-async function giveTo(path: string, uid: number, gid: number): Promise<void> {
-  await chown(path, uid, gid);
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    const child = join(path, entry.name);
-    if (entry.isDirectory()) await giveTo(child, uid, gid);
-    else if (!entry.isSymbolicLink()) await chown(child, uid, gid);
-  }
 }

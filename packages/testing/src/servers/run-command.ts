@@ -6,6 +6,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly uid?: number;
   readonly gid?: number;
+  /** What it reads from its standard input. Default: nothing. */
+  readonly input?: string;
 }
 
 /** `code` null: it could not be started, was killed by a signal, or ran past its deadline; `problem` then says which. */
@@ -21,15 +23,17 @@ export interface CommandResult {
 /** Runs a command to its end, or kills it at the deadline. Never rejects: what happened is in the result. */
 export function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const { deadlineMs, ...spawnOptions } = options;
+    const { deadlineMs, input, ...spawnOptions } = options;
     let stdout = "";
     let stderr = "";
     let isLate = false;
-    const child = spawn(command, args, { ...spawnOptions, stdio: ["ignore", "pipe", "pipe"], windowsHide: true });
+    const child = spawn(command, args, { ...spawnOptions, stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
     const deadline = setTimeout(() => {
       isLate = true;
       child.kill("SIGKILL");
     }, deadlineMs);
+    child.stdin.on("error", () => undefined); // it did not want to read all of it; its exit code tells
+    child.stdin.end(input);
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
     });

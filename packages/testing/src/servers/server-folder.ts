@@ -1,4 +1,4 @@
-import { chown, mkdtemp, stat } from "node:fs/promises";
+import { chown, mkdtemp, readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ServerAccount } from "./server-account.ts";
@@ -29,4 +29,19 @@ export async function isOpenToAll(folder: string): Promise<boolean> {
 /** A folder that everybody may stand in: a server must not run in one that its account cannot enter. */
 export function rootFolder(): string {
   return process.platform === "win32" ? (process.env.SystemDrive ?? "C:") : "/";
+}
+
+/** Gives a folder and all in it to an account. Does nothing if that is ourselves. */
+export async function giveFolder(folder: string, account: ServerAccount): Promise<void> {
+  if (account.uid === undefined) return;
+  await give(folder, account.uid, account.gid ?? account.uid);
+}
+
+async function give(path: string, uid: number, gid: number): Promise<void> {
+  await chown(path, uid, gid);
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) await give(child, uid, gid);
+    else if (!entry.isSymbolicLink()) await chown(child, uid, gid);
+  }
 }

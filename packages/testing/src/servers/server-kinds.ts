@@ -1,14 +1,15 @@
-import { mariadbKind, mysqlKind } from "./mysql-kind.ts";
+import { mariadb11Kind, mariadbKind, mysqlKind } from "./mysql-kind.ts";
 import { postgresKind } from "./postgres-kind.ts";
 import { rabbitmqKind } from "./rabbitmq-kind.ts";
 import type { ServerKind } from "./server-kind.ts";
 
-export type ServerKindName = "postgres" | "mariadb" | "mysql" | "rabbitmq";
+export type ServerKindName = "postgres" | "mariadb" | "mariadb-11" | "mysql" | "rabbitmq";
 
 /** Every kind of server that a test run can have. */
 export const serverKinds: Readonly<Record<ServerKindName, ServerKind>> = {
   postgres: postgresKind,
   mariadb: mariadbKind,
+  "mariadb-11": mariadb11Kind,
   mysql: mysqlKind,
   rabbitmq: rabbitmqKind,
 };
