@@ -147,8 +147,8 @@ export type InboxEvent = OfConsumer &
 export type SqlEvent =
   /** A connection of ours was destroyed: its deadline passed, or the server or network ended it. */
   | { readonly name: "sql.connectionLost"; readonly code: string }
-  /** A whole unit of work is run again after a serialization failure or deadlock. */
-  | { readonly name: "sql.unitRepeated"; readonly sqlState: string; readonly attempt: number };
+  /** A whole unit of work is run again after a serialization failure or deadlock; `errno` is MySQL's number, null on PostgreSQL. */
+  | { readonly name: "sql.unitRepeated"; readonly sqlState: string; readonly errno: number | null; readonly attempt: number };
 
 export type HttpEvent =
   | { readonly name: "http.refused"; readonly status: number; readonly reason: string }

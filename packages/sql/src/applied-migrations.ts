@@ -1,8 +1,5 @@
-import { isWaybillError, waybillError } from "@waybill/core";
-import type { Statements } from "./database.ts";
-import { type Namespace, tableOf } from "./identifier.ts";
+import { waybillError } from "@waybill/core";
 import type { MigrationFile } from "./migration-file.ts";
-import { readMigrations } from "./postgres/statements/read-migrations.ts";
 
 /** A migration as the database remembers it. */
 export interface AppliedMigration {
@@ -12,27 +9,6 @@ export interface AppliedMigration {
   readonly checksum: string;
   /** By the database's clock. */
   readonly appliedAt: string;
-}
-
-/** What is applied of these sets, ascending. Empty also where nothing was ever migrated. */
-export async function readApplied(
-  database: Pick<Statements, "query">,
-  space: Namespace,
-  sets: readonly string[],
-): Promise<readonly AppliedMigration[]> {
-  try {
-    const rows = await database.query(readMigrations(tableOf(space, "migration")), [sets], { name: "waybill_read_migrations" });
-    return rows.map((row) => ({
-      set: row["set_name"] as string,
-      number: row["number"] as number,
-      name: row["name"] as string,
-      checksum: row["checksum"] as string,
-      appliedAt: row["applied_at"] as string,
-    }));
-  } catch (error) {
-    if (isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState === "42P01") return [];
-    throw error;
-  }
 }
 
 /**

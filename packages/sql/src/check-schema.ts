@@ -1,8 +1,9 @@
-import { checkApplied, mismatch, readApplied } from "./applied-migrations.ts";
+import { checkApplied, mismatch } from "./applied-migrations.ts";
 import type { Statements } from "./database.ts";
 import type { Namespace } from "./identifier.ts";
 import { readMigrationFiles } from "./migration-file.ts";
 import type { MigrationSet } from "./migration-set.ts";
+import { migratorOf } from "./migrator.ts";
 
 /**
  * Checks that the database has exactly the schema version that this version's files describe. Every engine does so when it starts; it
@@ -17,7 +18,7 @@ import type { MigrationSet } from "./migration-set.ts";
  */
 export async function checkSchema(database: Pick<Statements, "query">, space: Namespace, set: MigrationSet): Promise<void> {
   const files = await readMigrationFiles(space.dialect, set);
-  const applied = await readApplied(database, space, [set.name]);
+  const applied = await migratorOf(space.dialect).readApplied(database, space, [set.name]);
   checkApplied(set.name, applied, files);
   if (applied.length !== files.length) throw mismatch(set.name, applied, files);
 }

@@ -55,10 +55,15 @@ export async function readMigrationFiles(dialect: Dialect, set: MigrationSet): P
 /**
  * The text of a migration with the prefix of a namespace in place of `waybill_`, wherever that begins a word.
  *
- * @throws WAYBILL_IDENTIFIER_INVALID if a name would become longer than the 63 characters that PostgreSQL keeps
+ * @throws WAYBILL_IDENTIFIER_INVALID if a name would become longer than the 63 characters that PostgreSQL keeps (MySQL: 64)
  */
 export function inNamespace(space: Namespace, text: string): string {
   return text.replace(/\bwaybill_(\w*)/g, (_, rest: string) => checkName("prefix with a name of ours", `${space.prefix}${rest}`));
+}
+
+/** What errors call the work of one migration. */
+export function operationOf(file: MigrationFile): string {
+  return `migration ${file.name} of set ${file.set}`;
 }
 
 function refuse(set: MigrationSet, problem: string): never {

@@ -1,8 +1,8 @@
-import { readApplied } from "./applied-migrations.ts";
 import type { Statements } from "./database.ts";
 import type { Namespace } from "./identifier.ts";
 import { readMigrationFiles } from "./migration-file.ts";
 import type { MigrationSet } from "./migration-set.ts";
+import { migratorOf } from "./migrator.ts";
 
 export interface MigrationState {
   readonly set: string;
@@ -26,7 +26,7 @@ export async function migrationStatus(
   sets: readonly MigrationSet[],
 ): Promise<readonly MigrationState[]> {
   const names = sets.map(({ name }) => name);
-  const applied = await readApplied(database, space, names);
+  const applied = await migratorOf(space.dialect).readApplied(database, space, names);
   const states: MigrationState[] = [];
   for (const set of sets) {
     const files = await readMigrationFiles(space.dialect, set);

@@ -30,9 +30,9 @@ test.each([
 });
 
 test("on connections of our own booleans and arrays of text pass, other arrays do not", () => {
-  expect(factsOf(() => checkOwnedValues([true, ["1", "2"], []]))).toBeNull();
-  expect(factsOf(() => checkOwnedValues([["1", 2]]))).toEqual({ position: 1, found: "array" });
-  expect(factsOf(() => checkOwnedValues([undefined]))).toEqual({ position: 1, found: "undefined" });
+  expect(factsOf(() => checkOwnedValues("postgres", [true, ["1", "2"], []]))).toBeNull();
+  expect(factsOf(() => checkOwnedValues("postgres", [["1", 2]]))).toEqual({ position: 1, found: "array" });
+  expect(factsOf(() => checkOwnedValues("postgres", [undefined]))).toEqual({ position: 1, found: "undefined" });
 });
 
 test("bytes become a Buffer over the same memory", () => {

@@ -1,5 +1,5 @@
 import { waybillError } from "@waybill/core";
-import type { SqlValue } from "./tx.ts";
+import type { Dialect, SqlValue } from "./tx.ts";
 
 /**
  * Checks the values of one statement. What the types refuse is refused at run time, too: drivers turn an object into
@@ -13,16 +13,17 @@ export function checkSqlValues(values: readonly SqlValue[]): void {
   }
 }
 
-/** As `checkSqlValues`, for connections of our own, where booleans and arrays of text are allowed, too. */
-export function checkOwnedValues(values: readonly unknown[]): void {
+/** As `checkSqlValues`, for connections of our own, where booleans and, on PostgreSQL, arrays of text are allowed, too. */
+export function checkOwnedValues(dialect: Dialect, values: readonly unknown[]): void {
   for (let index = 0; index < values.length; index++) {
     const value = values[index];
-    if (!isSqlValue(value) && typeof value !== "boolean" && !isTextArray(value)) throw invalid(index, value);
+    if (isSqlValue(value) || typeof value === "boolean" || (dialect === "postgres" && isTextArray(value))) continue;
+    throw invalid(index, value);
   }
 }
 
 /** The same values with bytes as `Buffer`, the one form that every driver sends as bytes. No copy of the bytes is made. */
-export function withBuffers(values: readonly SqlValue[]): SqlValue[] {
+export function withBuffers<Value>(values: readonly Value[]): (Value | Buffer)[] {
   return values.map((value) =>
     value instanceof Uint8Array && !Buffer.isBuffer(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value,
   );

@@ -1,5 +1,6 @@
 import { type Namespace, tableOf } from "./identifier.ts";
-import { insertAudit } from "./postgres/statements/insert-audit.ts";
+import { insertAudit as insertMysqlAudit } from "./mysql/statements/insert-audit.ts";
+import { insertAudit as insertPostgresAudit } from "./postgres/statements/insert-audit.ts";
 import type { Tx } from "./tx.ts";
 
 /** Who did what to which row, and why. Never a payload or a key. */
@@ -19,5 +20,6 @@ export interface AuditEntry {
 /** Writes one line of the audit, in the transaction that does what it tells: both happen or neither. */
 export async function writeAudit(tx: Tx, space: Namespace, entry: AuditEntry): Promise<void> {
   const { who, what, subject, why = null, detail = null } = entry;
+  const insertAudit = space.dialect === "postgres" ? insertPostgresAudit : insertMysqlAudit;
   await tx.query(insertAudit(tableOf(space, "audit")), [who, what, subject, why, detail]);
 }

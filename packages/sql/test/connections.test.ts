@@ -96,6 +96,7 @@ forEachPostgres((server) =>
       expect(isWaybillError(repeated, "WAYBILL_DATABASE") && repeated.facts).toEqual({
         operation: "statement",
         sqlState: "23505",
+        errno: null,
         isTransient: false,
       });
       expect(repeated).toHaveProperty("cause.constraint", "card_pkey");

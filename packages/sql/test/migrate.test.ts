@@ -151,6 +151,7 @@ forEachPostgres((server) =>
         code: "WAYBILL_DATABASE",
         operation: "migration 002_note of set thing",
         sqlState: "22012",
+        errno: null,
         isTransient: false,
       });
       expect(await database.query("select to_regclass('waybill_half') as half, to_regclass('waybill_thing')::text as thing", [])).toEqual([

@@ -3,7 +3,7 @@ import { forEachPostgres, type TestDatabase, testDatabase } from "@waybill/testi
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Database, type Outcome, type OwnedTx, openDatabase } from "../src/index.ts";
 import { openSession } from "../src/postgres/session.ts";
-import { attemptUnit } from "../src/postgres/unit-of-work.ts";
+import { attemptUnit } from "../src/unit-of-work.ts";
 
 forEachPostgres((server) =>
   describe(server.name, () => {
@@ -174,7 +174,7 @@ forEachPostgres((server) =>
         async (tx) => {
           await insert(tx, "a");
           // Behind the unit's back, so that it does not know of the error when it commits.
-          await session.run("aside", { text: "select 1/0" }, 1_000).catch(() => undefined);
+          await session.run("aside", { sql: "select 1/0" }, 1_000).catch(() => undefined);
         },
         { clock: systemClock, operation, deadlineMs: 5_000, untilMs, beginDeadlineMs: 1_000 },
       );
@@ -306,7 +306,7 @@ forEachPostgres((server) =>
       const outcomes = await Promise.all([cross("forth", "a", "b"), cross("back", "b", "a")]);
       expect(outcomes.map(({ kind }) => kind)).toEqual(["committed", "committed"]);
       expect(runs.forth + runs.back).toBe(3);
-      expect(events).toContainEqual({ name: "sql.unitRepeated", sqlState: "40P01", attempt: 1 });
+      expect(events).toContainEqual({ name: "sql.unitRepeated", sqlState: "40P01", errno: null, attempt: 1 });
       expect(await database.queryText("select id, count from entry order by id", [])).toEqual([
         ["a", "2"],
         ["b", "2"],
@@ -331,7 +331,7 @@ forEachPostgres((server) =>
       const outcomes = await Promise.all([add(), add()]);
       expect(outcomes.map(({ kind }) => kind)).toEqual(["committed", "committed"]);
       expect(runs).toBe(3);
-      expect(events).toContainEqual({ name: "sql.unitRepeated", sqlState: "40001", attempt: 1 });
+      expect(events).toContainEqual({ name: "sql.unitRepeated", sqlState: "40001", errno: null, attempt: 1 });
       expect(await database.queryText("select count from entry", [])).toEqual([["2"]]);
     });
 

@@ -60,7 +60,13 @@ test.each(["23505", "42P01", "22P02", "28P01", "3D000", "40002", "25P02", "XX000
 );
 
 test("only a serialization failure and a deadlock ask for the whole unit again", () => {
-  expect(["40001", "40P01", "40003", "23505", null].map(asksForRepetition)).toEqual([true, true, false, false, false]);
+  expect(["40001", "40P01", "40003", "23505", null].map((sqlState) => asksForRepetition({ sqlState }))).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
 });
 
 test("a connection is over when the server ends it, breaks, or cannot write", () => {

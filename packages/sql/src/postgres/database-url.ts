@@ -3,7 +3,7 @@ import { type ConfigProblem, type Secret, throwConfigProblems } from "@waybill/c
 /**
  * Checks a database URL without connecting, and without ever showing it.
  *
- * @throws WAYBILL_CONFIG_INVALID: it is malformed, or leads to another database than PostgreSQL
+ * @throws WAYBILL_CONFIG_INVALID: it is malformed
  */
 export function checkDatabaseUrl(url: string | Secret): string {
   const text = typeof url === "string" ? url : url.reveal();
@@ -15,9 +15,6 @@ export function checkDatabaseUrl(url: string | Secret): string {
 
 function problemOf(url: string): string | null {
   const form = "postgres://user:password@host:5432/database, special characters in user and password percent-encoded";
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === "mysql" || scheme === "mariadb") return `${scheme} is not supported in this version: only PostgreSQL is`;
-  if (scheme !== "postgres" && scheme !== "postgresql") return `must be a URL: ${form}`;
   try {
     // `postgres://user@/database?host=/run/postgresql` is the driver's own form for a socket and no URL to anybody else.
     const parsed = new URL(url.replace("@/", "@socket/"));

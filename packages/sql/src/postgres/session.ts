@@ -1,56 +1,28 @@
 /**
- * One session with a server: a driver's client that cannot hang us, cannot end the process, and is never used again once doubted.
+ * One session with PostgreSQL over `pg`.
  *
- *     connecting ──▶ usable ──statement──▶ busy ──answer──▶ usable
- *         │             │                    │
- *         └─────────────┴── deadline, FATAL, lost socket ──▶ destroyed (for ever)
- *
- * - A driver's client emits `error` whenever the server or the network ends it, also between two statements; without a listener
- *   that ends the process. Ours listens from before `connect` until the end.
- * - After a deadline the answer may still come and would be taken for the next statement's: the socket is destroyed, not ended, for
- *   a half-open connection never says goodbye.
  * - Whether a pooler stands in between is asked of the server: behind one, `pg_backend_pid()` is not the pid that our own
- *   handshake named. Only a session that is ours alone gets settings.
+ *   handshake named. Only a session that is ours alone gets settings and prepared statements.
+ * - The status of the transaction is what the server's last ReadyForQuery said.
  */
-import { type Clock, emit, type OnEvent, waybillError } from "@waybill/core";
-import { databaseError, endsConnection, speakableCause, sqlStateOf } from "./database-error.ts";
-import { type DriverAnswer, type DriverClient, type DriverQuery, type DriverTypes, loadDriver } from "./driver.ts";
-import { ownedTypes } from "./owned-types.ts";
+import { waybillError } from "@waybill/core";
+import type { SessionRequest } from "../create-database.ts";
+import type { Answer, Session, SessionStatement, TransactionStatus } from "../session.ts";
+import { guardSession } from "../session-guard.ts";
+import { asksForRepetition, databaseError, endsConnection, provesRollback, speakableCause, sqlStateOf } from "./database-error.ts";
+import { type DriverAnswer, type DriverClient, type DriverQuery, loadDriver } from "./driver.ts";
+import { ownedTypes, rawTypes } from "./owned-types.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
 
 /** How much longer than us the server waits before it ends by itself what we gave up. */
 const serverMarginMs = 1_000;
 
-export interface SessionOptions {
+/** PostgreSQL undoes no statement by itself: every error is the whole transaction's. */
+const rules = { asksForRepetition, provesRollback, mayRepeatStatement: () => false } as const;
+
+export interface SessionOptions extends SessionRequest {
   readonly url: string;
-  readonly applicationName: string;
-  /** The longest wait that is usual on this session; the server is told to end what takes longer. */
-  readonly usualDeadlineMs: number;
-  readonly clock: Clock;
-  readonly onEvent?: OnEvent | undefined;
-}
-
-/** `I` no transaction, `T` inside one, `E` inside a failed one: as the server's last ReadyForQuery said. */
-export type TransactionStatus = "I" | "T" | "E";
-
-export interface Session {
-  readonly isPooled: boolean;
-  /** How rows by name are parsed. */
-  readonly types: DriverTypes;
-  /** Aborts when the session is over, for whatever reason. */
-  readonly lost: AbortSignal;
-  status(): TransactionStatus;
-  /** The name under which a text is prepared here: `wanted`, or one like it where another text has it. null: do not prepare it. */
-  preparedName(wanted: string, text: string): string | null;
-  /** One statement. After WAYBILL_DEADLINE, or an error that is not the server's plain refusal, the session is destroyed. */
-  run(operation: string, query: DriverQuery, deadlineMs: number): Promise<DriverAnswer>;
-  /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
-  allow(wantedMs: number, deadlineMs: number): Promise<void>;
-  /** Ends the session at once, without a word to the server. With a code it is reported as lost; without, it was meant to end. */
-  destroy(code?: string): void;
-  /** Ends the session politely, within `deadlineMs`; then by force. Never rejects. */
-  end(deadlineMs: number): Promise<void>;
 }
 
 /**
@@ -59,7 +31,7 @@ export interface Session {
  * @throws WAYBILL_CONFIG_INVALID if the driver is missing or cannot use the URL; WAYBILL_DATABASE; WAYBILL_DEADLINE
  */
 export async function openSession(options: SessionOptions, deadlineMs: number): Promise<Session> {
-  const { clock } = options;
+  const { clock, onEvent } = options;
   const startedMs = clock.monotonicMs();
   const { Client, types } = await loadDriver();
   let client: DriverClient;
@@ -75,91 +47,65 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     );
   }
   const remainingMs = (): number => Math.max(1, deadlineMs - (clock.monotonicMs() - startedMs));
-  const guarded = guard(client, options);
-  await guarded.within("connect", deadlineMs, remainingMs(), client.connect());
-
-  const usualMs = String(options.usualDeadlineMs + serverMarginMs);
-  const answer = await guarded.run("connect", { text: prepareSession, values: [client.processID, usualMs] }, remainingMs());
-  const isPooled = (answer.rows[0] as { is_direct: boolean }).is_direct === false;
-
-  let allowedMs = options.usualDeadlineMs;
-  return {
-    isPooled,
-    types: ownedTypes(types),
-    lost: guarded.lost,
-    status: guarded.status,
-    preparedName: preparedNames(isPooled),
-    run: guarded.run,
-    allow: async (wantedMs, within) => {
-      if (isPooled || wantedMs <= allowedMs) return;
-      await guarded.run("settings", { text: setTimeouts, values: [String(Math.ceil(wantedMs) + serverMarginMs)] }, within);
-      allowedMs = wantedMs;
-    },
-    destroy: guarded.destroy,
-    end: guarded.end,
-  };
-}
-
-type Guarded = Omit<Session, "isPooled" | "types" | "allow" | "preparedName"> & {
-  within<T>(operation: string, namedMs: number, deadlineMs: number, promise: Promise<T>): Promise<T>;
-};
-
-function guard(client: DriverClient, { clock, onEvent }: SessionOptions): Guarded {
-  const lost = new AbortController();
+  const guard = guardSession({
+    clock,
+    onEvent,
+    destroy: () => client.connection.stream.destroy(),
+    goodbye: () => client.end(),
+    databaseError,
+    endsConnection: (error) => endsConnection(sqlStateOf(error)),
+    codeOf,
+  });
   let status: TransactionStatus = "I";
-  let isEnding = false;
-
-  const lose = (code: string | undefined): void => {
-    if (lost.signal.aborted) return;
-    lost.abort();
-    client.connection.stream.destroy();
-    if (code !== undefined && !isEnding) emit(onEvent, { name: "sql.connectionLost", code });
-  };
-  client.on("error", (error) => lose(codeOf(error)));
-  client.on("end", () => lose("ENDED"));
+  client.on("error", guard.onError);
+  client.on("end", guard.onEnd);
   client.connection.on("readyForQuery", (message) => {
     status = message.status === "T" || message.status === "E" ? message.status : "I";
   });
+  await guard.within("connect", deadlineMs, remainingMs(), client.connect());
 
-  /** Waits for the driver, but not longer than we want; afterwards nobody uses this session again. */
-  const within = <T>(operation: string, namedMs: number, deadlineMs: number, promise: Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const timer = clock.setTimer(deadlineMs, () => {
-        lose("WAYBILL_DEADLINE");
-        reject(deadlineError(operation, namedMs));
-      });
-      promise.then(
-        (value) => {
-          timer.cancel();
-          resolve(value);
-        },
-        (error: unknown) => {
-          timer.cancel();
-          if (operation === "connect" || endsConnection(sqlStateOf(error))) lose(codeOf(error));
-          reject(databaseError(operation, error));
-        },
-      );
-    });
-
-  const run = async (operation: string, query: DriverQuery, deadlineMs: number): Promise<DriverAnswer> => {
-    if (lost.signal.aborted) throw databaseError(operation, new Error("Connection terminated"));
-    const answer = await within(operation, deadlineMs, deadlineMs, client.query(query));
+  const send = async (operation: string, query: DriverQuery, within: number): Promise<DriverAnswer> => {
+    if (guard.lost.aborted) throw databaseError(operation, new Error("Connection terminated"));
+    const answer = await guard.within(operation, within, within, client.query(query));
     if (!Array.isArray(answer)) return answer as DriverAnswer;
     return (answer as readonly DriverAnswer[]).at(-1) ?? { command: null, rowCount: null, rows: [] };
   };
 
-  const end = async (deadlineMs: number): Promise<void> => {
-    if (lost.signal.aborted) return;
-    isEnding = true;
-    try {
-      await within("close", deadlineMs, deadlineMs, client.end());
-    } catch {
-      // Politeness failed: the socket is destroyed below, which is all that closing needs.
-    }
-    lose("ENDED");
+  const usualMs = String(options.usualDeadlineMs + serverMarginMs);
+  const direct = await send("connect", { text: prepareSession, values: [client.processID, usualMs] }, remainingMs());
+  const isPooled = (direct.rows[0] as { is_direct: boolean }).is_direct === false;
+  const named = ownedTypes(types);
+  const nameFor = preparedNames(isPooled);
+
+  const toQuery = ({ sql, values, rows, name }: SessionStatement): DriverQuery => {
+    const prepared = name === undefined ? null : nameFor(name, sql);
+    return {
+      text: sql,
+      ...(values === undefined ? {} : { values: [...values] }),
+      ...(rows === "text" ? { types: rawTypes, rowMode: "array" as const } : { types: named }),
+      ...(prepared === null ? {} : { name: prepared }),
+    };
   };
 
-  return { lost: lost.signal, status: () => status, within, run, destroy: lose, end };
+  let allowedMs = options.usualDeadlineMs;
+  return {
+    dialect: "postgres",
+    isPooled,
+    rules,
+    lost: guard.lost,
+    status: () => status,
+    run: async (operation, statement, within): Promise<Answer> => {
+      const { command, rowCount, rows } = await send(operation, toQuery(statement), within);
+      return { rows, rowCount: rowCount ?? 0, ended: status === "I" ? (command === "ROLLBACK" ? "rolledBack" : "committed") : null };
+    },
+    allow: async (wantedMs, within) => {
+      if (isPooled || wantedMs <= allowedMs) return;
+      await send("settings", { text: setTimeouts, values: [String(Math.ceil(wantedMs) + serverMarginMs)] }, within);
+      allowedMs = wantedMs;
+    },
+    destroy: guard.destroy,
+    end: guard.end,
+  };
 }
 
 /** Statements that one session keeps prepared; what comes later is sent whole each time. */
@@ -169,7 +115,7 @@ const preparedMax = 200;
  * Hands out names. Two streams or namespaces send texts of one purpose, and so of one name, over the same session. Behind a pooler nothing
  * is prepared: it would stay on a server that the next transaction does not see.
  */
-function preparedNames(isPooled: boolean): Session["preparedName"] {
+function preparedNames(isPooled: boolean): (wanted: string, text: string) => string | null {
   const texts = new Map<string, string>();
   return (wanted, text) => {
     if (isPooled) return null;
@@ -190,12 +136,4 @@ function preparedNames(isPooled: boolean): Session["preparedName"] {
 function codeOf(error: unknown): string {
   const { code } = speakableCause(error) as { readonly code?: unknown };
   return typeof code === "string" ? code : "CONNECTION";
-}
-
-export function deadlineError(operation: string, deadlineMs: number): Error {
-  return waybillError(
-    "WAYBILL_DEADLINE",
-    `Gave up waiting for ${operation} after ${Math.round(deadlineMs)} ms. Try again, or allow more time.`,
-    { operation, deadlineMs: Math.round(deadlineMs) },
-  );
 }

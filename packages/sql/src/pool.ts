@@ -9,7 +9,8 @@
  * deadline of its own and a lost session frees its place by itself: the pool cannot be wedged.
  */
 import { type Clock, type Timer, waybillError } from "@waybill/core";
-import { deadlineError, type Session } from "./session.ts";
+import { deadlineError } from "./deadline-error.ts";
+import type { Session } from "./session.ts";
 
 /** Callers in line beyond this are refused at once: whoever comes later would wait in vain. */
 const waitersMax = 1_000;

@@ -1,6 +1,7 @@
 import type { Clock, OnEvent, Random } from "@waybill/core";
-import type { Connection, StatementOptions } from "../database.ts";
-import { deadlineError, type Session } from "./session.ts";
+import type { Connection, StatementOptions } from "./database.ts";
+import { deadlineError } from "./deadline-error.ts";
+import type { Session } from "./session.ts";
 import { executeStatement, runStatement, runTextStatement } from "./statements.ts";
 import { createUnits } from "./units.ts";
 

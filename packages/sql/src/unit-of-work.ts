@@ -1,27 +1,29 @@
 /**
  * One attempt at a unit of work on one session: where each error leads.
  *
- *     BEGIN ──▶ work ──▶ COMMIT sent ──▶ tag COMMIT ─────────────────────▶ committed
- *       │         │          ├─────────▶ tag ROLLBACK (it was aborted) ──▶ rolledBack
- *       │         │          ├─────────▶ error, and the server goes on ──▶ rolledBack
- *       │         │          └─────────▶ no answer, or the server ends ──▶ unknown
- *       └─ error ─┴─ error, deadline, lost connection ─▶ ROLLBACK ───────▶ rolledBack
+ *     BEGIN ──▶ work ──▶ COMMIT sent ──▶ committed, it says ───────────────────────▶ committed
+ *       │         │          ├─────────▶ rolled back, it says (it was aborted) ────▶ rolledBack
+ *       │         │          ├─────────▶ error that proves it, and it goes on ─────▶ rolledBack
+ *       │         │          └─────────▶ no answer, other error, the server ends ──▶ unknown
+ *       └─ error ─┴─ error, deadline, lost connection ─▶ ROLLBACK ─────────────────▶ rolledBack
  *
  * Before COMMIT is sent nothing can have been kept, however the connection ended: the outcome is `rolledBack` without asking. An error
- * in answer to COMMIT proves a rollback only if the same session goes on afterwards: a server that shuts down, or a pooler that lost
- * its server, also sends an error, maybe after the commit record was written.
+ * in answer to COMMIT proves a rollback only if it is one that does, and the same session goes on afterwards: a server that shuts down, or
+ * a pooler that lost its server, also sends an error, maybe after the commit record was written.
  *
- * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error. A session whose ROLLBACK fails is destroyed.
+ * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error; on MySQL a wait for a lock that ran out undoes
+ * one statement only, and after a deadlock the session goes on in autocommit, so that the next statement would survive its ROLLBACK. The
+ * one exception is a statement whose error undid itself and nothing else (a duplicate key on MySQL): the very same statement with the
+ * same values may be sent once more, and if that succeeds nothing has happened. A session whose ROLLBACK fails is destroyed.
  */
 import { type Clock, isWaybillError, waybillError, withDeadline } from "@waybill/core";
-import type { OwnedTx, OwnedValue, StatementOptions } from "../database.ts";
-import type { Outcome } from "../outcome.ts";
-import { checkOwnedValues } from "../sql-value.ts";
-import type { Row } from "../tx.ts";
-import { asksForRepetition } from "./database-error.ts";
-import type { DriverAnswer } from "./driver.ts";
-import { deadlineError, type Session } from "./session.ts";
-import { nameFor } from "./statements.ts";
+import type { OwnedTx, OwnedValue, StatementOptions } from "./database.ts";
+import { deadlineError } from "./deadline-error.ts";
+import type { Outcome } from "./outcome.ts";
+import { isSame, type SentStatement } from "./sent-statement.ts";
+import type { Answer, DatabaseFacts, Session } from "./session.ts";
+import { checkOwnedValues } from "./sql-value.ts";
+import type { Row } from "./tx.ts";
 
 /** The deadline of a ROLLBACK: nothing depends on it but the reuse of the session. */
 const rollbackDeadlineMs = 2_000;
@@ -37,24 +39,24 @@ export interface Attempt {
   readonly beginDeadlineMs: number;
 }
 
-/** What one attempt ended in, and whether PostgreSQL asked to repeat it, or nothing was sent because the session was dead already. */
+/** What one attempt ended in, and whether the database asked to repeat it, or nothing was sent because the session was dead already. */
 export interface Attempted<T> {
   readonly outcome: Outcome<T>;
   readonly repeat: "asked" | "neverBegan" | null;
   readonly sqlState: string | null;
+  readonly errno: number | null;
 }
 
 export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Promise<T>, attempt: Attempt): Promise<Attempted<T>> {
   const { clock, operation } = attempt;
   const remainingMs = (): number => Math.max(1, attempt.untilMs - clock.monotonicMs());
   const rolledBack = (error: Error, repeat: Attempted<T>["repeat"] = null): Attempted<T> => {
-    const sqlState = isWaybillError(error, "WAYBILL_DATABASE") ? error.facts.sqlState : null;
-    return { outcome: { kind: "rolledBack", error }, repeat, sqlState };
+    return { outcome: { kind: "rolledBack", error }, repeat, ...numbersOf(error) };
   };
 
   try {
     await session.allow(attempt.deadlineMs, Math.min(remainingMs(), attempt.beginDeadlineMs));
-    await session.run(operation, { text: "begin" }, Math.min(remainingMs(), attempt.beginDeadlineMs));
+    await session.run(operation, { sql: "begin" }, Math.min(remainingMs(), attempt.beginDeadlineMs));
   } catch (error) {
     if (!session.lost.aborted) await rollBack(session);
     return rolledBack(asError(error), session.lost.aborted ? "neverBegan" : null);
@@ -79,7 +81,7 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
   if (failure !== null || worked.kind === "threw") {
     await rollBack(session);
     const error = reportable(operation, failure, worked);
-    return asksAgain(failure) ? { ...rolledBack(error, "asked"), sqlState: failure.facts.sqlState } : rolledBack(error);
+    return asksAgain(session, failure) ? { ...rolledBack(error, "asked"), ...numbersOf(failure) } : rolledBack(error);
   }
   if (clock.monotonicMs() >= attempt.untilMs) {
     await rollBack(session);
@@ -99,15 +101,15 @@ async function commit<T>(
     return rolledBack(connectionLost(operation));
   }
   try {
-    const answer = await session.run(operation, { text: "commit" }, deadlineMs);
-    if (answer.command === "COMMIT") return { outcome: { kind: "committed", value }, repeat: null, sqlState: null };
+    const answer = await session.run(operation, { sql: "commit" }, deadlineMs);
+    if (answer.ended === "committed") return { outcome: { kind: "committed", value }, repeat: null, sqlState: null, errno: null };
     return rolledBack(poisoned(operation));
   } catch (error) {
     // Only a server that still talks has surely decided.
-    if (!session.lost.aborted && (await rollBack(session)) && !isCompletionUnknown(error)) {
-      return rolledBack(asError(error), asksAgain(error) ? "asked" : null);
+    if (!session.lost.aborted && (await rollBack(session)) && provesRollback(session, error)) {
+      return rolledBack(asError(error), asksAgain(session, error) ? "asked" : null);
     }
-    return { outcome: { kind: "unknown", error: asError(error) }, repeat: null, sqlState: null };
+    return { outcome: { kind: "unknown", error: asError(error) }, repeat: null, sqlState: null, errno: null };
   }
 }
 
@@ -140,28 +142,33 @@ interface OpenUnit {
 
 function openUnit(session: Session, operation: string, remainingMs: () => number): OpenUnit {
   let failure: Error | null = null;
+  /** The statement that failed and may be sent once more, and the one that was. */
+  let repeatable: SentStatement | null = null;
   let isOver = false;
   let isCommittedByWork = false;
   let last: Promise<unknown> = Promise.resolve();
 
-  const send = async (sql: string, values: readonly OwnedValue[], options: StatementOptions): Promise<DriverAnswer> => {
-    if (failure !== null) throw poisoned(operation, failure);
+  const send = async (sql: string, values: readonly OwnedValue[], { name }: StatementOptions): Promise<Answer> => {
+    const isRepeat = repeatable !== null && isSame(repeatable, { sql, values });
+    if (failure !== null && !isRepeat) throw poisoned(operation, failure);
+    repeatable = null;
     try {
-      checkOwnedValues(values);
-      const query = { text: sql, values: [...values], types: session.types, ...nameFor(session, sql, options) };
-      const answer = await session.run(operation, query, remainingMs());
-      if (session.status() === "I") {
-        isCommittedByWork = answer.command !== "ROLLBACK";
+      checkOwnedValues(session.dialect, values);
+      const answer = await session.run(operation, { sql, values, name }, remainingMs());
+      if (answer.ended !== null) {
+        isCommittedByWork = answer.ended === "committed";
         throw ended(operation);
       }
+      failure = null;
       return answer;
     } catch (error) {
       failure = asError(error);
+      if (!isRepeat && mayRepeatStatement(session, error)) repeatable = { sql, values: [...values] };
       throw failure;
     }
   };
 
-  const sendInTurn = (sql: string, values: readonly OwnedValue[], options: StatementOptions = {}): Promise<DriverAnswer> => {
+  const sendInTurn = (sql: string, values: readonly OwnedValue[], options: StatementOptions = {}): Promise<Answer> => {
     if (isOver) return Promise.reject(ended(operation));
     // One after the other, also when `work` does not wait: the driver knows no other order, and the first error must be the last word.
     const answer = last.then(() => send(sql, values, options));
@@ -171,9 +178,9 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
 
   return {
     tx: {
-      dialect: "postgres",
+      dialect: session.dialect,
       query: async (sql, values, options) => (await sendInTurn(sql, values, options)).rows as readonly Row[],
-      execute: async (sql, values, options) => (await sendInTurn(sql, values, options)).rowCount ?? 0,
+      execute: async (sql, values, options) => (await sendInTurn(sql, values, options)).rowCount,
     },
     failure: () => failure,
     isCommittedByWork: () => isCommittedByWork,
@@ -190,7 +197,7 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
 async function rollBack(session: Session): Promise<boolean> {
   if (session.lost.aborted) return false;
   try {
-    await session.run("rollback", { text: "rollback" }, rollbackDeadlineMs);
+    await session.run("rollback", { sql: "rollback" }, rollbackDeadlineMs);
     return true;
   } catch {
     // Whoever rolls back already has the error that matters; the server rolls back what its client left.
@@ -206,18 +213,26 @@ function reportable<T>(operation: string, failure: Error | null, worked: Worked<
   return failure ?? poisoned(operation);
 }
 
-function asksAgain(error: unknown): error is Error & { readonly facts: { readonly sqlState: string } } {
-  return isWaybillError(error, "WAYBILL_DATABASE") && asksForRepetition(error.facts.sqlState);
+function asksAgain(session: Session, error: unknown): error is Error {
+  return isWaybillError(error, "WAYBILL_DATABASE") && session.rules.asksForRepetition(error.facts);
 }
 
-/** 08007 transaction resolution unknown, 40003 statement completion unknown: the server itself does not know. */
-function isCompletionUnknown(error: unknown): boolean {
-  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "08007" || error.facts.sqlState === "40003");
+function provesRollback(session: Session, error: unknown): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && session.rules.provesRollback(error.facts);
+}
+
+function mayRepeatStatement(session: Session, error: unknown): boolean {
+  return isWaybillError(error, "WAYBILL_DATABASE") && session.rules.mayRepeatStatement(error.facts);
+}
+
+function numbersOf(error: unknown): Pick<DatabaseFacts, "sqlState" | "errno"> {
+  if (!isWaybillError(error, "WAYBILL_DATABASE")) return { sqlState: null, errno: null };
+  return { sqlState: error.facts.sqlState, errno: error.facts.errno };
 }
 
 /** The work sent a COMMIT of its own: what came before it is kept, what came after it is not, and nobody can say more. */
 function partlyKept(operation: string): Attempted<never> {
-  return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null };
+  return { outcome: { kind: "unknown", error: ended(operation) }, repeat: null, sqlState: null, errno: null };
 }
 
 function poisoned(operation: string, cause?: Error): Error {

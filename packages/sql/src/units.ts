@@ -1,8 +1,8 @@
 /**
- * Units of work over sessions that somebody lends: repeats the whole unit where PostgreSQL asks for it, inside one deadline.
+ * Units of work over sessions that somebody lends: repeats the whole unit where the database asks for it, inside one deadline.
  */
 import { backoffMs, type Clock, emit, type OnEvent, type Random, wait } from "@waybill/core";
-import type { UnitOptions, Units } from "../database.ts";
+import type { UnitOptions, Units } from "./database.ts";
 import type { Session } from "./session.ts";
 import { type Attempted, attemptUnit } from "./unit-of-work.ts";
 
@@ -51,7 +51,7 @@ export function createUnits({ clock, random, onEvent, beginDeadlineMs, borrow }:
         repetitionsLeft--;
         const afterMs = backoffMs(repetitionBackoff, attempt, random);
         if (remainingMs() <= afterMs) return ended.outcome;
-        emit(onEvent, { name: "sql.unitRepeated", sqlState: ended.sqlState ?? "", attempt });
+        emit(onEvent, { name: "sql.unitRepeated", sqlState: ended.sqlState ?? "", errno: ended.errno, attempt });
         await wait(clock, afterMs);
       }
     },

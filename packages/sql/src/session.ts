@@ -1,0 +1,59 @@
+/**
+ * One session with a server, as pool, units of work and connections see it: the port that `postgres/session.ts` and `mysql/session.ts`
+ * implement.
+ *
+ * Every call ends by its deadline. A session that did not answer in time, or answered anything but a plain SQL error, is destroyed and
+ * never used again. Losing one ends no process.
+ */
+import type { WaybillErrorFacts } from "@waybill/core";
+import type { OwnedValue } from "./database.ts";
+import type { Dialect } from "./tx.ts";
+
+/** `I` no transaction, `T` inside one, `E` inside a failed one: as far as the server has told. */
+export type TransactionStatus = "I" | "T" | "E";
+
+export interface SessionStatement {
+  readonly sql: string;
+  readonly values?: readonly OwnedValue[];
+  /** `named`: by column name and parsed, the default. `text`: arrays of the text on the wire. */
+  readonly rows?: "named" | "text";
+  /** Prepared under this name where that helps and no pooler stands in between. */
+  readonly name?: string | undefined;
+}
+
+export interface Answer {
+  readonly rows: readonly unknown[];
+  /** How many rows a statement that writes has written; 0 where the server gives no number. */
+  readonly rowCount: number;
+  /** Afterwards no transaction is open: how one would have ended. null: one is open, or the server did not tell. */
+  readonly ended: "committed" | "rolledBack" | null;
+}
+
+/** What an error of the server says about the transaction it came in. By SQLSTATE and errno, never by message. */
+export interface ErrorRules {
+  /** The server asks to run the whole transaction again. */
+  asksForRepetition(facts: DatabaseFacts): boolean;
+  /** In answer to COMMIT, from a server that goes on talking: nothing was kept. False: maybe it was. */
+  provesRollback(facts: DatabaseFacts): boolean;
+  /** It undid its own statement and nothing else; the very same statement may be sent once more. */
+  mayRepeatStatement(facts: DatabaseFacts): boolean;
+}
+
+export type DatabaseFacts = WaybillErrorFacts["WAYBILL_DATABASE"];
+
+export interface Session {
+  readonly dialect: Dialect;
+  readonly isPooled: boolean;
+  readonly rules: ErrorRules;
+  /** Aborts when the session is over, for whatever reason. */
+  readonly lost: AbortSignal;
+  status(): TransactionStatus;
+  /** One statement. After WAYBILL_DEADLINE, or an error that is not the server's plain refusal, the session is destroyed. */
+  run(operation: string, statement: SessionStatement, deadlineMs: number): Promise<Answer>;
+  /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
+  allow(wantedMs: number, deadlineMs: number): Promise<void>;
+  /** Ends the session at once, without a word to the server. With a code it is reported as lost; without, it was meant to end. */
+  destroy(code?: string): void;
+  /** Ends the session politely, within `deadlineMs`; then by force. Never rejects. */
+  end(deadlineMs: number): Promise<void>;
+}
