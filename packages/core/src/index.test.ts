@@ -22,6 +22,7 @@ test("the public names are these", () => {
     "isWaybillError",
     "isWellFormed",
     "keyProblem",
+    "lanesByTopic",
     "limits",
     "mayPass",
     "message",

@@ -20,6 +20,7 @@ export { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProble
 // Envelope: headers, trace, CloudEvents, signatures
 export { percentDecode, percentEncode, sourceHeader, validateHeaders } from "./headers.ts";
 export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
+export { lanesByTopic } from "./lanes-by-topic.ts";
 export { limits } from "./limits.ts";
 export type { Message, OutgoingMessage, ReceivedMessage } from "./message.ts";
 export { isMessageId, isUuid, newMessageId, ownMessageId } from "./message-id.ts";

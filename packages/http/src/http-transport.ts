@@ -15,6 +15,7 @@ import {
   type Clock,
   type ConfigProblem,
   emit,
+  lanesByTopic,
   type OnEvent,
   type OutgoingMessage,
   type PublishOptions,
@@ -30,7 +31,6 @@ import {
 import { toRequest } from "./binary-mode.ts";
 import { type CheckedDestination, checkDestination, type HttpDestination } from "./destination.ts";
 import { type Exchange, exchange } from "./exchange.ts";
-import { lanesByTopic } from "./lanes.ts";
 import { type Evidence, notSent, outcomeOf, rejectedAs } from "./outcome.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { type Route, routes } from "./routes.ts";

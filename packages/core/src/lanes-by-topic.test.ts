@@ -1,6 +1,6 @@
-import type { OutgoingMessage } from "@waybill/core";
 import { describe, expect, test } from "vitest";
-import { lanesByTopic } from "./lanes.ts";
+import { lanesByTopic } from "./lanes-by-topic.ts";
+import type { OutgoingMessage } from "./message.ts";
 
 const message = (topic: string, key: string | null): OutgoingMessage => ({
   id: "0198c0de-0000-7000-8000-000000000000",

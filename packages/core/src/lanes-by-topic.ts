@@ -1,4 +1,4 @@
-import type { OutgoingMessage } from "@waybill/core";
+import type { OutgoingMessage } from "./message.ts";
 
 /**
  * The places in a batch, by topic and in lanes: messages that share topic and key one behind the other, every other one by itself.
