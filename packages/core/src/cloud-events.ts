@@ -62,7 +62,7 @@ export function fromCloudEvent(
   if (source === undefined || sourceProblem(source) !== null) return { problem: "source" };
   if (topic !== undefined && topicProblem(topic) !== null) return { problem: "topic" };
   if (partitionkey !== undefined && keyProblem(partitionkey) !== null) return { problem: "partitionkey" };
-  const createdAtMs = time === undefined ? null : timePattern.test(time) ? Date.parse(time) : Number.NaN;
+  const createdAtMs = timeOf(time);
   if (Number.isNaN(createdAtMs)) return { problem: "time" };
   const message: ReceivedMessage = {
     id,
@@ -77,7 +77,14 @@ export function fromCloudEvent(
   return { message };
 }
 
-function sequenceOf(text: string | undefined): bigint | null {
+/** Milliseconds since 1970; null: there is no time. NaN: it is none. */
+export function timeOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  return timePattern.test(text) ? Date.parse(text) : Number.NaN;
+}
+
+/** A position of a ledger; null: there is none, or it is none of ours. */
+export function sequenceOf(text: string | undefined): bigint | null {
   if (text === undefined || !/^[0-9]{1,19}$/.test(text)) return null;
   const sequence = BigInt(text);
   return sequence <= sequenceMax ? sequence : null;

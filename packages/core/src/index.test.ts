@@ -33,6 +33,7 @@ test("the public names are these", () => {
     "partitionOfKey",
     "percentDecode",
     "percentEncode",
+    "receivedMessage",
     "rejectionsInARowMax",
     "releasedBrake",
     "secret",

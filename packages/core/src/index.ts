@@ -13,7 +13,7 @@ export { fromCloudEvent, toCloudEvent } from "./cloud-events.ts";
 export type { ConfigProblem, PayloadIssue, WaybillErrorCode, WaybillErrorFacts } from "./errors.ts";
 // Failure: errors, backoff, breaker, brake
 export { isWaybillError, throwConfigProblems, WaybillError, waybillError } from "./errors.ts";
-export type { HttpEvent, InboxEvent, OnEvent, RabbitmqEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
+export type { HttpEvent, InboxEvent, KafkaEvent, OnEvent, RabbitmqEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
 // Telemetry
 export { emit } from "./events.ts";
 export { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
@@ -27,6 +27,8 @@ export { isMessageId, isUuid, newMessageId, ownMessageId } from "./message-id.ts
 export { murmur2, partitionOfKey } from "./murmur2.ts";
 export type { Random } from "./random.ts";
 export { systemRandom } from "./random.ts";
+export type { ArrivedMessage } from "./received-message.ts";
+export { receivedMessage } from "./received-message.ts";
 export type { RejectionBrake } from "./rejection-brake.ts";
 export { afterRejection, isBraked, rejectionsInARowMax, releasedBrake } from "./rejection-brake.ts";
 export type { Secret } from "./secret.ts";
