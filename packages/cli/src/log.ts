@@ -73,6 +73,8 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "rabbitmq.topologyRisky": "warn",
   "rabbitmq.blocked": "error",
   "rabbitmq.culpritFound": "error",
+  "kafka.partitionsChanged": "warn",
+  "kafka.producerReplaced": "warn",
   "cli.configured": "info",
   "cli.adminListening": "info",
   "cli.stopping": "info",

@@ -188,7 +188,13 @@ export type RabbitmqEvent = OfRabbitmq &
     | { readonly name: "rabbitmq.topologyRisky"; readonly what: "exchange" | "queue"; readonly object: string; readonly rule: string }
   );
 
-export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent;
+export type KafkaEvent =
+  /** Keys may go elsewhere from now on: their order across this moment is not promised. */
+  | { readonly name: "kafka.partitionsChanged"; readonly topic: string; readonly from: number; readonly to: number }
+  /** A send ended in something unexpected; the next one goes over another producer. `code`: Kafka's, if one was seen. */
+  | { readonly name: "kafka.producerReplaced"; readonly topic: string; readonly reason: string; readonly code: number | null };
+
+export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent;
 
 /** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
 export type OnEvent = (event: WaybillEvent) => void;

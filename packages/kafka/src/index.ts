@@ -1,1 +1,9 @@
-export {};
+// The transport
+export type { KafkaClientName, KafkaConnectionOptions, KafkaSasl, KafkaTls } from "./connection-options.ts";
+export type { KafkaUrl } from "./connection-url.ts";
+export { parseKafkaUrl } from "./connection-url.ts";
+export type { KafkaTransportOptions } from "./kafka-transport.ts";
+export { kafkaTransport } from "./kafka-transport.ts";
+export type { IdleTimerState } from "./kafkajs/idle-timer.ts";
+export { idleTimerState } from "./kafkajs/idle-timer.ts";
+export type { KafkaPartitioner } from "./partitioning.ts";

@@ -45,16 +45,18 @@ export type KafkaNotSentReason =
   | "closed"
   /** The time was used up before the request could be written. */
   | "deadline"
-  /** No broker could be reached, or TLS failed. */
+  /** No broker at all could be reached, or TLS failed. */
   | "unreachable"
+  /** Brokers were reached, but not the one that leads this partition. */
+  | "leaderUnreachable"
   /** The brokers did not take our credentials. */
   | "notAuthenticated"
   /** The client does not know this partition (yet). */
   | "partitionUnknown"
   /** A broker said no before there was anything to write; `code` is its error code: no such topic, no leader, not allowed. */
   | "refused"
-  /** The records cannot be encoded. */
-  | "unencodable";
+  /** The library failed before it wrote, in a way of its own. */
+  | "clientFailed";
 
 export type KafkaSendResult =
   | { readonly kind: "stored"; readonly baseOffset: bigint }
@@ -71,7 +73,8 @@ export type KafkaSendResult =
 
 /**
  * A way to the leaders. Connects when it first sends. Sends to different partitions may be under way side by side; the transport has
- * at most one per partition.
+ * at most one per partition, and none after an answer other than `stored` or `answered`: then it closes this producer and opens
+ * another, for a client that met the unexpected may have stale metadata or dead connections for ever.
  */
 export interface KafkaProducer {
   send(batch: KafkaBatch, options: KafkaSendOptions): Promise<KafkaSendResult>;

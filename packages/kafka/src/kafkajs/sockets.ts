@@ -1,0 +1,63 @@
+/**
+ * The sockets of one kafkajs client, kept in our hands.
+ *
+ * Its `disconnect()` waits for a send that hangs, and a send that outlives it connects again and is written afterwards. So we never
+ * call it. `destroy` ends every socket at once and refuses new ones: from then on nothing of this client can leave the process.
+ * Every frame passes `mayLeave` before it is written; one that may not leave is dropped, and whoever waits for its answer is told
+ * otherwise by the one who said no.
+ */
+import { isIP, connect as netConnect, type Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
+import type { KafkaTls } from "../connection-options.ts";
+import { tlsOptions } from "../tls.ts";
+import type { DriverSocketRequest } from "./driver.ts";
+
+export interface Sockets {
+  /** For the library: opens a socket. Throws once they are destroyed. */
+  open(request: DriverSocketRequest): Socket;
+  /** A second destroy does nothing. */
+  destroy(): void;
+}
+
+const keepAliveDelayMs = 60_000;
+
+export function createSockets(tls: KafkaTls | null, mayLeave: (frame: Uint8Array) => boolean): Sockets {
+  const opened = new Set<Socket>();
+  let isDestroyed = false;
+
+  const guard = (socket: Socket): void => {
+    const write = socket.write.bind(socket) as (bytes: Uint8Array, ...rest: unknown[]) => boolean;
+    socket.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
+      isDestroyed || !mayLeave(bytes) ? true : write(bytes, ...rest)) as Socket["write"];
+  };
+
+  return {
+    open({ host, port, onConnect }) {
+      if (isDestroyed) throw new Error("this client is destroyed");
+      let isReady = false;
+      const ready = (): void => {
+        isReady = true;
+        onConnect();
+      };
+      const socket =
+        tls === null
+          ? netConnect({ host, port }, ready)
+          : tlsConnect({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...tlsOptions(tls) }, ready);
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, keepAliveDelayMs);
+      guard(socket);
+      opened.add(socket);
+      socket.once("close", () => opened.delete(socket));
+      // The library waits for ever for a socket that ends before it is ready, such as plain TCP that was dialled with TLS.
+      socket.once("end", () => {
+        if (!isReady) socket.destroy(new Error("the broker closed the connection before it was ready"));
+      });
+      return socket;
+    },
+    destroy() {
+      isDestroyed = true;
+      // With an error, for the library takes no notice of a mere close: its timers would go on, and its sends pend.
+      for (const socket of opened) socket.destroy(new Error("this client is destroyed"));
+    },
+  };
+}
