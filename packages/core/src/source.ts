@@ -5,6 +5,11 @@ export interface Delivery {
   readonly message: ReceivedMessage;
   /** True if the source knows that it delivered the message before; null if it cannot tell. */
   readonly redelivered: boolean | null;
+  /**
+   * True: the broker counts deliveries and is about to delete the message instead of delivering it once more. The receiver makes no
+   * further attempt; it writes the message down now, where it waits for a decision, and settles it. Left out: no.
+   */
+  readonly isLastChance?: boolean;
 }
 
 /** Our answer about a delivery. Dead letters and held messages are written down first, then they are `done`. */

@@ -2,7 +2,7 @@ import { waybillError } from "@waybill/core";
 import { expect, test } from "vitest";
 import { codeOf, decide, decideAfterAttempt, isRepeatPossible, judgeFailure, unfinished } from "./decision.ts";
 
-const known = { isTypeKnown: true, isPoison: false, hasUsableId: true };
+const known = { isTypeKnown: true, isPoison: false, hasUsableId: true, isLastChance: false };
 const database = (sqlState: string | null): Error =>
   waybillError("WAYBILL_DATABASE", "no", { operation: "inbox", sqlState, errno: null, isTransient: true });
 
@@ -12,6 +12,13 @@ test("a claimed message runs, unless its type is unknown, its id unusable or its
   expect(decide(claimed, { ...known, isTypeKnown: false })).toEqual({ kind: "putAside", reason: "unknownType", isClaimed: true });
   expect(decide(claimed, { ...known, isPoison: true })).toEqual({ kind: "putAside", reason: "poison", isClaimed: true });
   expect(decide(claimed, { ...known, hasUsableId: false })).toEqual({ kind: "putAside", reason: "messageIdInvalid", isClaimed: true });
+});
+
+test("a message that its broker is about to delete is put aside without a further attempt, and settled as any other if it was handled", () => {
+  const last = { ...known, isLastChance: true };
+  expect(decide({ kind: "claimed" }, last)).toEqual({ kind: "putAside", reason: "deliveryLimit", isClaimed: true });
+  expect(decide({ kind: "handled", isSameContent: true }, last)).toEqual({ kind: "settle", as: "duplicate" });
+  expect(decide({ kind: "mustWait" }, last)).toEqual({ kind: "hold" });
 });
 
 test("a message that was handled or put aside is settled, whether its type is known or not", () => {

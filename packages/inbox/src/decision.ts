@@ -13,6 +13,8 @@ export const reasons = {
   idInvalid: "messageIdInvalid",
   payloadInvalid: "payloadInvalid",
   attemptsExhausted: "attemptsExhausted",
+  /** The broker would have deleted it. */
+  deliveryLimit: "deliveryLimit",
 } as const;
 
 /** Whether a repeat of a delivery is possible, so that the start of its attempt is counted. Counting costs a commit; steady state has none. */
@@ -45,7 +47,13 @@ export type Action =
 /** What to do with a message, given what its claim found. */
 export function decide(
   claimed: Claimed,
-  message: { readonly isTypeKnown: boolean; readonly isPoison: boolean; readonly hasUsableId: boolean },
+  message: {
+    readonly isTypeKnown: boolean;
+    readonly isPoison: boolean;
+    readonly hasUsableId: boolean;
+    /** Its broker does not deliver it once more. */
+    readonly isLastChance: boolean;
+  },
 ): Action {
   switch (claimed.kind) {
     case "handled":
@@ -62,6 +70,7 @@ export function decide(
       if (!message.hasUsableId) return { kind: "putAside", reason: reasons.idInvalid, isClaimed: true };
       if (message.isPoison) return { kind: "putAside", reason: reasons.poison, isClaimed: true };
       if (!message.isTypeKnown) return { kind: "putAside", reason: reasons.unknownType, isClaimed: true };
+      if (message.isLastChance) return { kind: "putAside", reason: reasons.deliveryLimit, isClaimed: true };
       return { kind: "run" };
   }
 }

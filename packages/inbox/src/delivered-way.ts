@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import type { Way } from "./way.ts";
 
 /** The way of a message that a source delivered. */
-export function deliveredWay(engine: Engine, arrival: Arrival): Way {
+export function deliveredWay(engine: Engine, arrival: Arrival, isLastChance: boolean): Way {
   const { store, deadLetters, reader, settings } = engine;
   const { id, fingerprint, message, lane, hasUsableId } = arrival;
   return {
@@ -21,7 +21,7 @@ export function deliveredWay(engine: Engine, arrival: Arrival): Way {
         createdAtMs: message.createdAtMs,
         retentionMs: settings.retentionMs,
       });
-      return decide(claimed, { isTypeKnown: engine.registrations.has(message.type), isPoison, hasUsableId });
+      return decide(claimed, { isTypeKnown: engine.registrations.has(message.type), isPoison, hasUsableId, isLastChance });
     },
 
     finish: () => Promise.resolve(),

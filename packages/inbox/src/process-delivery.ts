@@ -24,7 +24,8 @@ export function createDeliveries(engine: Engine): Deliveries {
   let received = 0;
   let waiting = 0;
 
-  const processOne = async ({ message, redelivered }: Delivery, life: Lifecycle, returned: Map<string, number>): Promise<Processed> => {
+  const processOne = async (delivery: Delivery, life: Lifecycle, returned: Map<string, number>): Promise<Processed> => {
+    const { message, redelivered, isLastChance = false } = delivery;
     if (engine.ignored.has(message.type)) {
       engine.report({ name: "inbox.ignored", messageId: message.id, type: message.type });
       return { kind: "done", as: "ignored" };
@@ -49,7 +50,7 @@ export function createDeliveries(engine: Engine): Deliveries {
           const { prefetch } = engine.settings;
           const hasFailed = engine.memory.failed.has(arrival.id);
           const mayRepeat = isRepeatPossible({ redelivered, receivedBefore, prefetch, hasFailed });
-          return handleMessage(engine, arrival, deliveredWay(engine, arrival), life, mayRepeat);
+          return handleMessage(engine, arrival, deliveredWay(engine, arrival, isLastChance), life, mayRepeat);
         });
         if (ended.kind === "gone") throw new Error("A delivered message is nobody else's.");
         return comeAgain(ended);

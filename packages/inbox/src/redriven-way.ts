@@ -25,7 +25,7 @@ export function redrivenWay(engine: Engine, arrival: Arrival, letter: DeadLetter
       if (!(await deadLetters.claim(tx, reader, letter))) return { kind: "gone" };
       if (engine.ignored.has(message.type)) return { kind: "settle", as: "ignored" };
       const claimed = await store.claimAnyway(tx, { messageId: id, fingerprint });
-      return decide(claimed, { isTypeKnown: engine.registrations.has(message.type), isPoison, hasUsableId });
+      return decide(claimed, { isTypeKnown: engine.registrations.has(message.type), isPoison, hasUsableId, isLastChance: false });
     },
 
     async finish(tx) {

@@ -37,6 +37,20 @@ forEachPostgres((server) =>
       expect(await fixture.count("inbox_attempt")).toBe(0);
     });
 
+    test("a message that its broker is about to delete becomes a dead letter without a further attempt, its key waits, and a redrive runs both", async () => {
+      const { inbox } = effectInbox();
+      const [last, later] = [placed(), placed()];
+      expect(await inbox.process({ ...delivery(last, true), isLastChance: true })).toEqual({ kind: "done", as: "deadLettered" });
+      expect(await inbox.process({ ...delivery(last, true), isLastChance: true })).toEqual({ kind: "done", as: "deadLettered" });
+      expect(await inbox.process({ ...delivery(later, true), isLastChance: true })).toEqual({ kind: "done", as: "held" });
+      expect(await fixture.effects()).toEqual([]);
+      expect(await fixture.letters()).toEqual([`${last.id} dead deliveryLimit`, `${later.id} held null`]);
+      await redrive(last.id);
+      while ((await inbox.redrive()) > 0);
+      expect(await fixture.effects()).toEqual([last.id, later.id]);
+      expect(await fixture.count("inbox_attempt")).toBe(0);
+    });
+
     test("a handler gets the payload parsed, headers, trace and place, and its effects are committed before process resolves", async () => {
       const { inbox, events } = fixture.inbox({ prefetch: 0 });
       const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
