@@ -23,7 +23,7 @@ export interface TestDatabaseServer extends TestServer {
 }
 
 /** Servers that start when they are asked for. */
-export type LazyServerName = "mariadb-local" | "mariadb-11" | "mysql" | "rabbitmq";
+export type LazyServerName = "mariadb-local" | "mariadb-11" | "mysql" | "rabbitmq" | "kafka";
 
 /** What each of them is. A run does not fail for want of an optional one. */
 export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: ServerKindName; readonly isOptional: boolean }>> = {
@@ -31,6 +31,7 @@ export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: Serve
   "mariadb-11": { kind: "mariadb-11", isOptional: true },
   mysql: { kind: "mysql", isOptional: false },
   rabbitmq: { kind: "rabbitmq", isOptional: false },
+  kafka: { kind: "kafka", isOptional: false },
 };
 
 /** Where the set-up puts the list, as JSON. */
@@ -91,7 +92,7 @@ export async function testServer(name: LazyServerName): Promise<TestServer | nul
 }
 
 /** A broker of this run, as `testServer`. Topics, exchanges and queues in it are the test's own: name them with `testName`. */
-export async function testBroker(name: "rabbitmq"): Promise<TestServer> {
+export async function testBroker(name: "rabbitmq" | "kafka"): Promise<TestServer> {
   const answer = await askFor(name);
   if (answer.kind === "used") return { name, url: answer.url, version: answer.version };
   throw new Error(answer.kind === "failed" ? answer.message : `No ${name} to test on. ${answer.reason}`);

@@ -94,11 +94,16 @@ function writeReport(provided: readonly ProvidedServer[]): void {
   if (file !== undefined) writeFileSync(file, JSON.stringify(rowsOf(provided)));
 }
 
-/** One row per server. Addresses are without credentials. */
+/** Without credentials. With several hosts it is no URL that could be parsed. */
+function addressOf(url: string): string {
+  return url.replace(/^[^/]*\/\/(?:[^@/]*@)?/, "").replace(/[/?#].*$/, "");
+}
+
+/** One row per server. */
 function rowsOf(provided: readonly ProvidedServer[]): readonly Record<string, string>[] {
   return provided.map((server) =>
     server.kind === "used"
-      ? { server: server.name, state: "used", version: server.version, address: new URL(server.url).host, why: server.from }
+      ? { server: server.name, state: "used", version: server.version, address: addressOf(server.url), why: server.from }
       : { server: server.name, state: "skipped", version: "–", address: "–", why: `${server.reason}. To test on it: ${server.advice}` },
   );
 }

@@ -43,15 +43,18 @@ function usersCache(): string {
   return join(base === undefined || base === "" ? join(homedir(), ".cache") : base, "waybill");
 }
 
-/** Something that is in the cache already: its newest version, or null. No network is asked. */
-export async function findCached(name: string): Promise<Cached | null> {
+/** Something that is in the cache already, or null: of a version, or the newest there is. No network is asked. */
+export async function findCached(name: string, version?: string): Promise<Cached | null> {
   const cache = await cacheFolder();
-  const versions = (await readdir(cache)).filter((entry) => entry.startsWith(`${name}-`)).map((entry) => entry.slice(name.length + 1));
-  const newest = versions
-    .filter((version) => /^\d/.test(version))
-    .sort(byVersion)
-    .at(-1);
-  return newest === undefined ? null : { folder: join(cache, `${name}-${newest}`), version: newest };
+  const there = (await readdir(cache)).filter((entry) => entry.startsWith(`${name}-`)).map((entry) => entry.slice(name.length + 1));
+  const found =
+    version === undefined
+      ? there
+          .filter((entry) => /^\d/.test(entry))
+          .sort(byVersion)
+          .at(-1)
+      : there.find((entry) => entry === version);
+  return found === undefined ? null : { folder: join(cache, `${name}-${found}`), version: found };
 }
 
 /** `9.10.0` comes after `9.7.2`. */

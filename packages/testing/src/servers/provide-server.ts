@@ -6,9 +6,8 @@
  * What somebody named, we insist on: a URL in the environment that does not answer is an error, not a reason to look elsewhere.
  */
 import { composeServer } from "./compose.ts";
-import type { ServerKind } from "./server-kind.ts";
+import type { Launched, ServerKind } from "./server-kind.ts";
 import { type ServerKindName, serverKinds } from "./server-kinds.ts";
-import type { StartedServer } from "./started-server.ts";
 
 /** `environment`: a URL in the kind's variable. `standardPort`: 127.0.0.1, with the user that a fresh installation lets in. */
 export type ServerProvider = "environment" | "standardPort" | "compose" | "launcher";
@@ -20,7 +19,7 @@ export interface ProvideServerOptions {
   /** Who is asked, in this order. Default: all four. */
   readonly providers?: readonly ServerProvider[];
   /** Starts it in another way than the kind's launcher with its defaults does. */
-  readonly launch?: () => Promise<StartedServer>;
+  readonly launch?: () => Promise<Launched>;
   /** For the provider `compose`, whose service is called as the kind. Default `docker-compose.yml` in the current folder. */
   readonly composeFile?: string;
 }
@@ -47,7 +46,15 @@ export type ProvidedServer =
     };
 
 /** Found by one provider, or why not. */
-export type Provided = { readonly url: string; readonly from: string; readonly stop: () => Promise<void> } | { readonly reason: string };
+export type Provided =
+  | {
+      readonly url: string;
+      readonly from: string;
+      /** What we started ourselves we need not ask. */
+      readonly version?: string;
+      readonly stop: () => Promise<void>;
+    }
+  | { readonly reason: string };
 
 const notOurs = async (): Promise<void> => {};
 
@@ -68,7 +75,7 @@ export async function provideServer(options: ProvideServerOptions): Promise<Prov
     }
     const { url, from, stop } = provided;
     try {
-      return { kind: "used", name, url, from, stop, version: await kind.version(url) };
+      return { kind: "used", name, url, from, stop, version: provided.version ?? (await kind.version(url)) };
     } catch (error) {
       await stop();
       throw new Error(`The ${kind.title} for "${name}" (${from}) does not answer: ${(error as Error).message}`, { cause: error });
@@ -92,7 +99,7 @@ async function ask(provider: ServerProvider, kind: ServerKind, options: ProvideS
     case "launcher":
       try {
         const server = await (options.launch ?? kind.launch)();
-        return { url: server.url, from: kind.launchedFrom, stop: () => server.stop() };
+        return { url: server.url, version: server.version, from: kind.launchedFrom, stop: () => server.stop() };
       } catch (error) {
         return { reason: (error as Error).message };
       }

@@ -12,6 +12,9 @@ export interface ComposeService {
   url(address: string, environment: Readonly<Record<string, string | null>>): string;
 }
 
+/** What a run needs of what it started. */
+export type Launched = Pick<StartedServer, "url" | "version" | "stop">;
+
 /** What `provideServer` must know about one kind of server. All else is the same for every kind. */
 export interface ServerKind {
   /** For messages: `PostgreSQL`. */
@@ -23,7 +26,7 @@ export interface ServerKind {
   readonly compose: ComposeService;
   /** Where a launched one comes from, in words. */
   readonly launchedFrom: string;
-  launch(): Promise<StartedServer>;
+  launch(): Promise<Launched>;
   /** Connects and asks. Rejects if nobody answers there, or a server of another kind. */
   version(url: string): Promise<string>;
   /** What somebody does who has none. */

@@ -1,9 +1,10 @@
+import { kafkaKind } from "./kafka-kind.ts";
 import { mariadb11Kind, mariadbKind, mysqlKind } from "./mysql-kind.ts";
 import { postgresKind } from "./postgres-kind.ts";
 import { rabbitmqKind } from "./rabbitmq-kind.ts";
 import type { ServerKind } from "./server-kind.ts";
 
-export type ServerKindName = "postgres" | "mariadb" | "mariadb-11" | "mysql" | "rabbitmq";
+export type ServerKindName = "postgres" | "mariadb" | "mariadb-11" | "mysql" | "rabbitmq" | "kafka";
 
 /** Every kind of server that a test run can have. */
 export const serverKinds: Readonly<Record<ServerKindName, ServerKind>> = {
@@ -12,4 +13,5 @@ export const serverKinds: Readonly<Record<ServerKindName, ServerKind>> = {
   "mariadb-11": mariadb11Kind,
   mysql: mysqlKind,
   rabbitmq: rabbitmqKind,
+  kafka: kafkaKind,
 };
