@@ -194,7 +194,40 @@ export type KafkaEvent =
   /** A send ended in something unexpected; the next one goes over another producer. `code`: Kafka's, if one was seen. */
   | { readonly name: "kafka.producerReplaced"; readonly topic: string; readonly reason: string; readonly code: number | null };
 
-export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent;
+/** Whose event it is: a source, and where it takes messages from. `group`: the consumer group; of RabbitMQ, the queue. */
+interface OfSource {
+  readonly system: "kafka" | "rabbitmq";
+  readonly group: string;
+}
+
+export type SourceEvent = OfSource &
+  /** What is ours from now on; everything of before is forgotten. */
+  (
+    | { readonly name: "source.joined"; readonly partitions: number }
+    /** The group is shared out again: nothing new is handed over until the next `joined`. */
+    | { readonly name: "source.rebalancing" }
+    /**
+     * Messages are gone that this group has not read: they expired before (`low` > `committed`), or the log is shorter than it was, truncated
+     * or made anew (`high` < `committed`). It goes on with what there is.
+     */
+    | {
+        readonly name: "source.gapFound";
+        readonly topic: string;
+        readonly partition: number;
+        readonly committed: bigint;
+        readonly low: bigint;
+        readonly high: bigint;
+      }
+    /** What was settled is not known to the broker as settled: it may deliver it again. Tried again by itself. */
+    | { readonly name: "source.commitFailed"; readonly reason: string }
+    /** It makes no progress, or its client has given up: it starts anew after `afterMs`. `attempt` counts those without progress in between. */
+    | { readonly name: "source.rebuilding"; readonly reason: string; readonly attempt: number; readonly afterMs: number }
+    /** The first settlement after a rebuild. */
+    | { readonly name: "source.recovered" }
+    | { readonly name: "source.stopped" }
+  );
+
+export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent | SourceEvent;
 
 /** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
 export type OnEvent = (event: WaybillEvent) => void;

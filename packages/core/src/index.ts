@@ -13,7 +13,17 @@ export { fromCloudEvent, toCloudEvent } from "./cloud-events.ts";
 export type { ConfigProblem, PayloadIssue, WaybillErrorCode, WaybillErrorFacts } from "./errors.ts";
 // Failure: errors, backoff, breaker, brake
 export { isWaybillError, throwConfigProblems, WaybillError, waybillError } from "./errors.ts";
-export type { HttpEvent, InboxEvent, KafkaEvent, OnEvent, RabbitmqEvent, RelayEvent, SqlEvent, WaybillEvent } from "./events.ts";
+export type {
+  HttpEvent,
+  InboxEvent,
+  KafkaEvent,
+  OnEvent,
+  RabbitmqEvent,
+  RelayEvent,
+  SourceEvent,
+  SqlEvent,
+  WaybillEvent,
+} from "./events.ts";
 // Telemetry
 export { emit } from "./events.ts";
 export { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
