@@ -39,11 +39,12 @@ export function createProducerPool(client: KafkaProducerClient, sendMsMax: numbe
 
   const letGo = (producer: KafkaProducer): void => {
     leaving.add(producer);
-    void producer.close({ deadlineMs: sendMsMax }).then(() => leaving.delete(producer));
+    const gone = (): boolean => leaving.delete(producer);
+    producer.close({ deadlineMs: sendMsMax }).then(gone, gone);
     for (const oldest of leaving) {
       if (leaving.size <= leavingMax) break;
       leaving.delete(oldest);
-      void oldest.close({ deadlineMs: 0 });
+      oldest.close({ deadlineMs: 0 }).catch(() => undefined); // a close has nothing to tell: what was under way has settled
     }
   };
 

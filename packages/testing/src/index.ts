@@ -14,13 +14,15 @@ export type { FiledLetter, InboxStoreContractOptions, InboxStoreFixture } from "
 export { inboxStoreContract } from "./contracts/inbox-store-contract.ts";
 export type { LedgerCapabilities, LedgerContractOptions, LedgerFixture } from "./contracts/ledger-contract.ts";
 export { ledgerContract } from "./contracts/ledger-contract.ts";
-export type { LedgerWriter, NewLedgerRow, PostgresLedgerWriterOptions } from "./contracts/ledger-writer.ts";
-export { postgresLedgerWriter } from "./contracts/ledger-writer.ts";
+export type { LedgerWriter, MysqlLedgerWriterOptions, NewLedgerRow, PostgresLedgerWriterOptions } from "./contracts/ledger-writer.ts";
+export { mysqlLedgerWriter, postgresLedgerWriter } from "./contracts/ledger-writer.ts";
 export type { CarriedFields } from "./contracts/same-message.ts";
 export type { SourceCapabilities, SourceContractOptions, SourceFixture } from "./contracts/source-contract.ts";
 export { sourceContract } from "./contracts/source-contract.ts";
 export type { TransportCapabilities, TransportContractOptions, TransportFixture, TransportHarm } from "./contracts/transport-contract.ts";
 export { transportContract } from "./contracts/transport-contract.ts";
+export type { FakeKafka, FakeKafkaOptions, FakeKafkaRecord, FakeProduce, FakeProduceAnswer } from "./fake-kafka.ts";
+export { startFakeKafka } from "./fake-kafka.ts";
 export type { AtPattern, Fault, FaultProxy, FaultProxyOptions } from "./fault-proxy.ts";
 export { startFaultProxy } from "./fault-proxy.ts";
 // Faults on a link

@@ -152,7 +152,7 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
 
   const destroy = (): void => {
     destroyed.abort();
-    for (const one of [...underWay.values()]) giveUp(one, "closed");
+    for (const one of underWay.values()) giveUp(one, "closed");
     onQuiet?.();
   };
 
