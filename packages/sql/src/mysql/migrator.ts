@@ -107,14 +107,14 @@ async function enter(
   // The server gives up first, so that a long queue ends in our words and not in a destroyed connection.
   const waitSeconds = Math.max(1, Math.floor(deadlineMs / 1_000) - 1);
   const [row] = await connection.query(lockMigrations, [space.schema, space.schema, waitSeconds], options);
-  if (row?.["has_database"] !== 1) {
+  if (Number(row?.["has_database"]) !== 1) {
     throwConfigProblems("The migration", [{ option: "database", problem: "names no database in its URL, and no schema was given" }]);
   }
   if (Number(row?.["is_locked"]) !== 1) throw deadlineError(`${name}, while other installers were at work,`, deadlineMs);
   const schema = schemaOf(space);
   if (schema !== null) {
     const [found] = await connection.query(schemaExists, [space.schema], options);
-    if (found?.["is_there"] !== 1) await connection.execute(createSchema(schema), [], options);
+    if (Number(found?.["is_there"]) !== 1) await connection.execute(createSchema(schema), [], options);
     await connection.execute(setSearchPath(schema), [], options);
   }
   await connection.execute(createMigrationTable(tableOf(space, "migration")), [], options);

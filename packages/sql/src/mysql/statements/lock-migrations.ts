@@ -1,5 +1,5 @@
-/** One lock for each database on the server; a name may have 64 characters. ?: the schema, or null where the connection decides. */
-const lockName = "concat('waybill migrations ', sha1(coalesce(?, database(), '')))";
+/** One lock for each database on the server; a name may have 64 characters (and MySQL 9.6 has no SHA1 any more). ?: the schema, or null where the connection decides. */
+const lockName = "concat('waybill migrations ', left(sha2(coalesce(?, database(), ''), 256), 40))";
 
 /**
  * Makes installers of one database wait for each other. ?1, ?2 the schema, or null where the connection decides · ?3 seconds to wait.
