@@ -52,6 +52,8 @@ export type { PostgresGreeting } from "./servers/postgres-greeting.ts";
 export { postgresGreeting } from "./servers/postgres-greeting.ts";
 export type { ProvidedServer, ProvideServerOptions, ServerProvider } from "./servers/provide-server.ts";
 export { provideServer } from "./servers/provide-server.ts";
+export type { StartedRabbitmq, StartRabbitmqOptions } from "./servers/rabbitmq.ts";
+export { startRabbitmq } from "./servers/rabbitmq.ts";
 export type { ServerKindName } from "./servers/server-kinds.ts";
 export type { StartedServer } from "./servers/started-server.ts";
 export type { TestDatabase, TestDatabaseOptions } from "./test-database.ts";
@@ -59,6 +61,6 @@ export { testDatabase } from "./test-database.ts";
 export { testName } from "./test-name.ts";
 export type { LazyServerName, TestDatabaseServer, TestServer } from "./test-servers.ts";
 // The servers of a test run, and a database of one's own
-export { forEachDatabase, forEachMysql, forEachPostgres, testBroker, testServer, testServers } from "./test-servers.ts";
+export { forEachDatabase, forEachMysql, forEachPostgres, forEachRabbitmq, testBroker, testServer, testServers } from "./test-servers.ts";
 export type { WaitUntilOptions } from "./wait-until.ts";
 export { waitUntil } from "./wait-until.ts";

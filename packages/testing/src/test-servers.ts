@@ -23,7 +23,7 @@ export interface TestDatabaseServer extends TestServer {
 }
 
 /** Servers that start when they are asked for. */
-export type LazyServerName = "mariadb-local" | "mariadb-11" | "mysql" | "rabbitmq" | "kafka";
+export type LazyServerName = "mariadb-local" | "mariadb-11" | "mysql" | "rabbitmq" | "rabbitmq-4" | "kafka";
 
 /** What each of them is. A run does not fail for want of an optional one. */
 export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: ServerKindName; readonly isOptional: boolean }>> = {
@@ -31,6 +31,7 @@ export const lazyServers: Readonly<Record<LazyServerName, { readonly kind: Serve
   "mariadb-11": { kind: "mariadb-11", isOptional: true },
   mysql: { kind: "mysql", isOptional: false },
   rabbitmq: { kind: "rabbitmq", isOptional: false },
+  "rabbitmq-4": { kind: "rabbitmq-4", isOptional: true },
   kafka: { kind: "kafka", isOptional: false },
 };
 
@@ -91,11 +92,23 @@ export async function testServer(name: LazyServerName): Promise<TestServer | nul
   return answer.kind === "used" ? { name, url: answer.url, version: answer.version } : null;
 }
 
-/** A broker of this run, as `testServer`. Topics, exchanges and queues in it are the test's own: name them with `testName`. */
-export async function testBroker(name: "rabbitmq" | "kafka"): Promise<TestServer> {
+/**
+ * A broker of this run, as `testServer`; one that must be had and cannot rejects with what to do, an optional one is null. Topics,
+ * exchanges and queues in it are the test's own: name them with `testName`.
+ */
+export async function testBroker(name: "rabbitmq" | "kafka"): Promise<TestServer>;
+export async function testBroker(name: "rabbitmq-4"): Promise<TestServer | null>;
+export async function testBroker(name: "rabbitmq" | "rabbitmq-4" | "kafka"): Promise<TestServer | null> {
   const answer = await askFor(name);
   if (answer.kind === "used") return { name, url: answer.url, version: answer.version };
+  if (answer.kind === "skipped" && lazyServers[name].isOptional) return null;
   throw new Error(answer.kind === "failed" ? answer.message : `No ${name} to test on. ${answer.reason}`);
+}
+
+/** Calls `define` for every RabbitMQ of this run – the usual one, and a version 4 – as `forEachMysql` does. */
+export async function forEachRabbitmq(define: (server: TestServer) => void): Promise<void> {
+  const names = ["rabbitmq", "rabbitmq-4"] as const;
+  for (const server of await Promise.all(names.map((name) => testServer(name)))) if (server !== null) define(server);
 }
 
 async function askFor(name: LazyServerName): Promise<DeskAnswer> {

@@ -75,6 +75,11 @@ describe("servers that start when they are asked for", () => {
     expect(one).toEqual(two);
   });
 
+  it("are null when they are optional and cannot be had, and tests on another version otherwise", async () => {
+    const newer = await testBroker("rabbitmq-4");
+    expect(newer === null || Number.parseInt(newer.version, 10) >= 4).toBe(true);
+  });
+
   it("answer as brokers with a URL and a version", async () => {
     const rabbitmq = await testBroker("rabbitmq");
     expect(rabbitmq).toMatchObject({

@@ -18,6 +18,8 @@ export interface DebRootOptions {
   readonly suite: string;
   /** The first is what we want, and its version is the folder's; the others belong to it. */
   readonly packages: readonly [string, ...string[]];
+  /** Does what the packages' installation would have done and the programs need. */
+  readonly finish?: (folder: string) => Promise<void>;
 }
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -56,7 +58,7 @@ function debianArchitecture(): keyof typeof architectures {
   throw new Error(`Debian's packages are unpacked on Linux x64 and arm64 only, and this is ${process.platform} ${process.arch}`);
 }
 
-async function unpackClosure({ suite, packages }: DebRootOptions, folder: string): Promise<string> {
+async function unpackClosure({ suite, packages, finish }: DebRootOptions, folder: string): Promise<string> {
   const mirror = await configuredMirror();
   const apt = await mkdtemp(join(tmpdir(), "waybill-apt-"));
   try {
@@ -72,6 +74,7 @@ async function unpackClosure({ suite, packages }: DebRootOptions, folder: string
     const debs = (await readdir(archives)).filter((file) => file.endsWith(".deb")).sort();
     for (const deb of debs) await unpack(join(archives, deb), folder);
     await linkTopFolders(folder);
+    await finish?.(folder);
     const [wanted] = packages;
     const found = debs.find((deb) => deb.startsWith(`${wanted}_`));
     if (found === undefined) throw new Error(`apt downloaded ${debs.length} packages for ${wanted}, but not ${wanted}`);

@@ -169,7 +169,7 @@ async function startBroker({ programs, node, nodes, clusterId, options }: Broker
     );
   const server = await launchServer({
     title: `Kafka (broker ${node.id})`,
-    version: programs.version,
+    version: () => programs.version,
     folder: node.folder,
     account: {},
     port: node.port,

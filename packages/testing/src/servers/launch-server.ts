@@ -7,8 +7,8 @@
  * memory, a port. A restart that comes too early is refused for it, and is tried again until the deadline.
  */
 import { rm } from "node:fs/promises";
-import { connect } from "node:net";
 import { freePort } from "./free-port.ts";
+import { isListening } from "./is-listening.ts";
 import type { ServerAccount } from "./server-account.ts";
 import { rootFolder } from "./server-folder.ts";
 import { type ServerProcess, startServerProcess } from "./server-process.ts";
@@ -17,7 +17,8 @@ import type { StartedServer } from "./started-server.ts";
 export interface ServerLaunch {
   /** For messages: `PostgreSQL`. */
   readonly title: string;
-  readonly version: string;
+  /** Asked when it is ready. */
+  readonly version: () => string;
   /** Belongs to the server alone; `stop` removes it. */
   readonly folder: string;
   readonly account: ServerAccount;
@@ -79,7 +80,7 @@ async function bringUp(launch: ServerLaunch, port: number): Promise<ServerProces
     const output = server.output();
     if (!server.hasExited()) {
       process.kill(server.pid, "SIGKILL");
-      await server.exited;
+      await server.exitsWithin(stopDeadlineMs);
       throw new Error(`${launch.title} on port ${port} was not ready within ${launch.startDeadlineMs} ms. It wrote:\n${output}`);
     }
     const waitsForPredecessor = launch.waitsForPredecessor?.(output) ?? false;
@@ -113,7 +114,7 @@ function handleOf(launch: ServerLaunch, port: number, first: ServerProcess): Sta
     url: launch.url(port),
     host,
     port,
-    version: launch.version,
+    version: launch.version(),
     pid: () => (server.hasExited() ? null : server.pid),
     async kill(signal) {
       if (server.hasExited()) return;
@@ -134,15 +135,4 @@ function handleOf(launch: ServerLaunch, port: number, first: ServerProcess): Sta
       return stopped;
     },
   };
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

@@ -74,7 +74,7 @@ export async function startMariadb(options: StartMariadbOptions = {}): Promise<S
     const settings = Object.entries({ ...ownSettings, ...options.settings }).map(([name, value]) => `--${name}=${value}`);
     return await launchServer({
       title: "MariaDB",
-      version,
+      version: () => version,
       folder,
       account,
       port: options.port,

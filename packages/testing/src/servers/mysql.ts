@@ -77,7 +77,7 @@ export async function startMysql(options: StartMysqlOptions = {}): Promise<Start
     const settings = Object.entries({ ...ownSettings, ...options.settings }).map(([name, value]) => `--${name}=${value}`);
     return await launchServer({
       title: "MySQL",
-      version,
+      version: () => version,
       folder,
       account,
       port: options.port,

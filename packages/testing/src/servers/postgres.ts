@@ -53,7 +53,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     const settings = Object.entries({ ...ownSettings, ...options.settings }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     return await launchServer({
       title: "PostgreSQL",
-      version: binaries.version,
+      version: () => binaries.version,
       folder,
       account,
       port: options.port,

@@ -11,7 +11,7 @@ import { dyingWithUs } from "./death-signal.ts";
 
 export interface ServerProcess {
   readonly pid: number;
-  /** The end of what it wrote to stderr, for error messages. */
+  /** The end of what it wrote, to stdout or stderr, for error messages. */
   output(): string;
   hasExited(): boolean;
   /** Resolves when it is gone; never rejects. */
@@ -40,7 +40,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   const child = spawn(bound.command, bound.args, {
     ...spawnOptions,
     detached: bound.isCertain,
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
     windowsHide: true,
   });
   await new Promise<void>((resolve, reject) => {
@@ -50,12 +50,14 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   child.on("error", () => undefined); // a signal that could not be sent; whoever sends one watches `exited`
   let output = "";
   let isOver = false;
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    output = (output + text).slice(-outputMax);
-  });
-  // Neither the process nor its pipe keeps us alive: a program that forgets to stop a server still ends, and takes it along.
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output = (output + text).slice(-outputMax);
+    });
+    (stream as Socket).unref();
+  }
+  // Neither the process nor its pipes keep us alive: a program that forgets to stop a server still ends, and takes it along.
   child.unref();
-  (child.stderr as Socket).unref();
   const atExit = (): void => {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
