@@ -44,6 +44,8 @@ export interface ConnectionSurroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly onEvent: OnEvent | undefined;
+  /** Told of every link, before anybody uses it. */
+  readonly onLink?: (link: Link) => void;
   /** Default: `amqplib`. */
   readonly load?: () => Promise<Driver>;
 }
@@ -64,7 +66,7 @@ const closedFailure: LinkFailure = { reason: "closed", brokerCode: null, cause: 
 
 /** Makes a connection. It opens nothing until it is first asked. */
 export function brokerConnection(settings: CheckedConnection, surroundings: ConnectionSurroundings): BrokerConnection {
-  const { role, clock, random, onEvent, load = loadDriver } = surroundings;
+  const { role, clock, random, onEvent, onLink, load = loadDriver } = surroundings;
   let state: State = { kind: "idle" };
   /** In a row. */
   let failures = 0;
@@ -130,6 +132,7 @@ export function brokerConnection(settings: CheckedConnection, surroundings: Conn
       const afterMs = lose(end);
       emit(onEvent, { name: "rabbitmq.lost", role, broker, reason: end.reason, brokerCode: end.brokerCode, afterMs });
     });
+    onLink?.(link);
   };
 
   const failed = (failure: LinkFailure, afterMs: number): Connected => ({ kind: "failed", failure, afterMs });

@@ -53,8 +53,12 @@ export interface Link {
   readonly end: LinkFailure | null;
   /** An alarm of the broker's: nothing that is published is read any more. null: there is none. */
   readonly blocked: { readonly sinceMs: number; readonly reason: string } | null;
-  onEnd(listener: (end: LinkFailure) => void): void;
-  onBlocked(listener: (isBlocked: boolean) => void): void;
+  /** Bytes that came from the broker so far: a heartbeat counts. It grows only while somebody is there. */
+  readonly heardBytes: number;
+  /** Runs once, when the link has ended; at once if it has. Answers how not to. */
+  onEnd(listener: (end: LinkFailure) => void): () => void;
+  /** Runs at every change until the link ends. Answers how not to. */
+  onBlocked(listener: (isBlocked: boolean) => void): () => void;
   openChannel(deadlineMs: number): Promise<Called<LinkChannel>>;
   openConfirmChannel(deadlineMs: number): Promise<Called<LinkChannel<DriverConfirmChannel>>>;
   /** Ends it now: nothing more is sent or taken, and nobody is asked. */
@@ -224,11 +228,18 @@ function linkOf(opened: DriverConnection, tcp: Socket | null, address: BrokerAdd
     get blocked() {
       return blocked;
     },
+    get heardBytes() {
+      return stream.bytesRead;
+    },
     onEnd(listener) {
       if (ended === null) onEnd.add(listener);
       else listener(ended);
+      return () => void onEnd.delete(listener);
     },
-    onBlocked: (listener) => void onBlocked.add(listener),
+    onBlocked(listener) {
+      onBlocked.add(listener);
+      return () => void onBlocked.delete(listener);
+    },
     openChannel: (deadlineMs) =>
       open(
         attempt(() => opened.createChannel()),
@@ -278,9 +289,11 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
   const finish = (end: ChannelEnd): void => {
     if (ended !== null) return;
     ended = end;
+    forgetLink();
     for (const listener of onEnd) listener(end);
     onEnd.clear();
   };
+  const forgetLink = link.onEnd((end) => finish({ ...end, isLinkLost: true }));
 
   driver.on("error", (error) => {
     failure = error;
@@ -292,7 +305,6 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
     else queueMicrotask(() => finish(failureOf(failure, link)));
   });
   driver.on("handler-error", () => link.reset("handlerFailed"));
-  link.onEnd((end) => finish({ ...end, isLinkLost: true }));
 
   const channel: LinkChannel<D> = {
     driver,
