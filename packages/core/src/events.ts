@@ -224,6 +224,15 @@ export type SourceEvent = OfSource &
     | { readonly name: "source.rebuilding"; readonly reason: string; readonly attempt: number; readonly afterMs: number }
     /** The first settlement after a rebuild. */
     | { readonly name: "source.recovered" }
+    /**
+     * The broker took back what was not settled within its own time: `unsettled` deliveries, the oldest with us for `heldMs`. They come
+     * again. A handler takes too long for that broker, or many slow messages share a key.
+     */
+    | { readonly name: "source.consumerTimedOut"; readonly unsettled: number; readonly heldMs: number; readonly afterMs: number }
+    /** A message was delivered so often that its broker will delete it at `limit`; before that it becomes a dead letter of the inbox. */
+    | { readonly name: "source.redeliveredOften"; readonly messageId: string; readonly deliveries: number; readonly limit: number }
+    /** The messages held together were too large: so many are taken at once from now on. */
+    | { readonly name: "source.prefetchReduced"; readonly prefetch: number }
     | { readonly name: "source.stopped" }
   );
 

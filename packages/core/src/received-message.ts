@@ -22,7 +22,7 @@ export interface ArrivedMessage {
   readonly headers: Iterable<readonly [name: string, value: string]>;
   readonly payload: Uint8Array | null;
   /** What the broker knows itself, for messages that do not say. */
-  readonly otherwise: { readonly topic: string; readonly key: string | null; readonly createdAtMs: number | null };
+  readonly otherwise: { readonly topic: string | null; readonly key: string | null; readonly createdAtMs: number | null };
 }
 
 /** Never throws, and keeps within the limits whatever a stranger sent: headers that a message may not have are left out. */

@@ -9,16 +9,16 @@
  *                  waybill-payload: empty       no bytes at all, yet no tombstone: AMQP cannot tell them apart
  */
 import {
-  type CloudEventProblem,
-  fromCloudEvent,
   isWaybillError,
   type OutgoingMessage,
   type ReceivedMessage,
+  receivedMessage,
   sourceHeader,
   toCloudEvent,
+  topicProblem,
   validateHeaders,
 } from "@waybill/core";
-import type { DriverProperties, DriverPublishOptions } from "./driver.ts";
+import type { DriverDelivery, DriverProperties, DriverPublishOptions } from "./driver.ts";
 
 const attributePrefix = "cloudEvents_";
 /** The binding's other spelling, which some writers use. */
@@ -55,63 +55,52 @@ export function toPublish(
   }
 }
 
-const ourAttributes: ReadonlySet<string> = new Set(["specversion", "id", "source", "type", "time", "topic", "sequence", "partitionkey"]);
-
 /** What RabbitMQ itself writes into headers on the way; no part of the message. */
 const brokersHeaders = /^(x-death|x-delivery-count|x-acquired-count|x-opt-.*|x-(first|last)-death-.*|CC|BCC)$/;
 
 /**
- * The message that a delivery carries, or the first attribute that is missing or malformed. One without CloudEvents headers is read
- * from its properties: the id is `messageId`, the type `type`, the source `appId` or else `/`.
+ * The message that a delivery carries, whatever is in it: there is no sender left to refuse it to. What the envelope does not say is
+ * read from the properties – the id from `messageId`, the type from `type`, the source from `appId` – and the topic from the exchange,
+ * which is named like it by default.
  */
-export function fromDelivery(
-  properties: DriverProperties,
-  content: Buffer,
-): { readonly message: ReceivedMessage } | { readonly problem: CloudEventProblem } {
-  const attributes: Record<string, string> = {};
-  const own = new Map<string, string>();
+export function fromDelivery({ fields, properties, content }: DriverDelivery): ReceivedMessage {
+  const attributes = new Map<string, string>();
+  const headers: [name: string, value: string][] = [];
   const table = properties.headers ?? {};
   for (const [name, raw] of Object.entries(table)) {
     const value = textOf(raw);
     if (value === null || brokersHeaders.test(name)) continue;
-    if (name.startsWith(attributePrefix) || name.startsWith(colonPrefix)) attributes[name.slice(attributePrefix.length)] = value;
-    else keepOwnHeader(own, name, value);
+    if (name.startsWith(attributePrefix) || name.startsWith(colonPrefix)) attributes.set(name.slice(attributePrefix.length), value);
+    else headers.push([name.toLowerCase(), value]); // ours are lower case; those of other publishers often are not
   }
-  for (const [name, value] of Object.entries(attributes)) {
-    if (!ourAttributes.has(name) && /^[a-z0-9]{1,60}$/.test(name) && !/\p{Cc}/u.test(value)) own.set(`ce-${name}`, value);
-  }
-  if (properties.contentType !== undefined) own.set("content-type", properties.contentType);
-  const isTombstone = content.byteLength === 0 && table[emptyPayloadHeader] !== "empty";
-  const read = "specversion" in attributes ? attributes : fromProperties(properties);
-  return fromCloudEvent(read, own, isTombstone ? null : content);
+  if (properties.contentType !== undefined) headers.push(["content-type", properties.contentType]);
+  const isTombstone = content.byteLength === 0 && !(Object.hasOwn(table, emptyPayloadHeader) && table[emptyPayloadHeader] === "empty");
+  const { exchange } = fields;
+  return receivedMessage({
+    attributes: new Map([...fromProperties(properties, attributes.has("specversion")), ...attributes]),
+    headers,
+    payload: isTombstone ? null : content,
+    otherwise: { topic: topicProblem(exchange) === null ? exchange : null, key: null, createdAtMs: timeOf(properties) },
+  });
 }
 
-function fromProperties({ messageId, type, timestamp, appId }: DriverProperties): Readonly<Record<string, string | undefined>> {
-  const timeMs = typeof timestamp === "number" ? timestamp * 1_000 : Number.NaN;
-  return {
-    specversion: "1.0",
-    id: messageId,
-    type,
-    source: appId === undefined || appId === "" ? "/" : appId,
-    time: Number.isNaN(timeMs) || timeMs > timeMsMax ? undefined : new Date(timeMs).toISOString(),
-  };
+function* fromProperties({ messageId, type, appId }: DriverProperties, hasEnvelope: boolean): Generator<[string, string]> {
+  if (messageId !== undefined) yield ["id", messageId];
+  if (type !== undefined) yield ["type", type];
+  if (hasEnvelope) return;
+  yield ["specversion", "1.0"];
+  yield ["source", appId === undefined || appId === "" ? "/" : appId];
 }
 
-/** What RFC 3339 can write: up to the year 9999. */
-const timeMsMax = 253_402_300_799_999;
+/** The latest moment that a date can be, in seconds: a publisher may have written milliseconds. */
+const timestampMax = 8_640_000_000_000;
+
+function timeOf({ timestamp }: DriverProperties): number | null {
+  return typeof timestamp === "number" && timestamp > 0 && timestamp <= timestampMax ? timestamp * 1_000 : null;
+}
 
 /** Other publishers give numbers and truth values; what has no plain text is left out. */
 function textOf(value: unknown): string | null {
   if (typeof value === "string") return value;
   return typeof value === "number" || typeof value === "boolean" || typeof value === "bigint" ? String(value) : null;
-}
-
-/** Keeps a header that a message may have; the broker and other publishers write more. */
-function keepOwnHeader(own: Map<string, string>, name: string, value: string): void {
-  try {
-    validateHeaders({ [name]: value });
-    own.set(name, value);
-  } catch (error) {
-    if (!isWaybillError(error, "WAYBILL_HEADERS_INVALID")) throw error;
-  }
 }
