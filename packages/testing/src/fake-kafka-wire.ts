@@ -45,7 +45,7 @@ export interface KafkaReader {
   int32(): number;
   string(): string | null;
   /** A length in bytes, and behind it one batch of format 2. */
-  recordBatch(): readonly FakeKafkaRecord[];
+  recordBatch(): { readonly producerId: bigint; readonly records: readonly FakeKafkaRecord[] };
   rest(): Buffer;
 }
 
@@ -101,7 +101,7 @@ export function kafkaReader(buffer: Buffer): KafkaReader {
         }
         records.push({ key: key?.toString("utf8") ?? null, value, headers, timestampMs });
       }
-      return records;
+      return { producerId: header.readBigInt64BE(43), records };
     },
     rest: () => buffer.subarray(at),
   };

@@ -23,6 +23,8 @@ export interface FakeProduce {
   readonly topic: string;
   readonly partition: number;
   readonly acks: number;
+  /** -1: the producer is not idempotent. */
+  readonly producerId: bigint;
   readonly records: readonly FakeKafkaRecord[];
 }
 
@@ -52,6 +54,10 @@ export interface FakeKafka {
   /** Every Produce request, stored or not. */
   readonly asked: readonly FakeProduce[];
   setLeader(topic: string, partition: number, node: number): void;
+  /** From now on the topic has so many partitions; new ones are led by node 0. */
+  setPartitions(topic: string, partitions: number): void;
+  /** From now on Metadata says that `node` listens where `at` does, as after a restart that mixed them up. */
+  setAddress(node: number, at: number): void;
   /** Closes every connection, and the ports. */
   stop(): Promise<void>;
 }
@@ -69,6 +75,8 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
   const asked: FakeProduce[] = [];
   const sockets = new Set<Socket>();
   const ports: number[] = [];
+  /** Whose port Metadata gives for a node. */
+  const advertised: number[] = [];
 
   const apiVersions = (version: number): Buffer => {
     const body = kafkaWriter();
@@ -89,7 +97,13 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     for (let left = read.int32(); left > 0; left -= 1) topics.push(read.string() ?? "");
     await options.onMetadata?.({ node, topics });
     return kafkaWriter()
-      .array([...ports.entries()], (row, [id, port]) => row.int32(id).string("127.0.0.1").int32(port).string(null))
+      .array([...advertised.entries()], (row, [id, at]) =>
+        row
+          .int32(id)
+          .string("127.0.0.1")
+          .int32(ports[at] ?? 0)
+          .string(null),
+      )
       .int32(0)
       .array(topics, (row, topic) => {
         const its = leaders.get(topic) ?? [];
@@ -120,7 +134,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
       const topic = read.string() ?? "";
       for (let left = read.int32(); left > 0; left -= 1) {
         const partition = read.int32();
-        requests.push({ node, topic, partition, acks, records: read.recordBatch() });
+        requests.push({ node, topic, partition, acks, ...read.recordBatch() });
       }
     }
     const lines: { readonly topic: string; readonly partition: number; readonly code: number; readonly offset: bigint }[] = [];
@@ -188,6 +202,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
     servers.push(server);
     ports.push((server.address() as { port: number }).port);
+    advertised.push(node);
   }
   return {
     addresses: ports.map((port) => `127.0.0.1:${port}`),
@@ -197,6 +212,16 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
       const its = leaders.get(topic);
       if (its === undefined) throw new RangeError(`There is no topic ${topic}.`);
       its[partition] = node;
+    },
+    setPartitions(topic, partitions) {
+      const its = leaders.get(topic) ?? [];
+      leaders.set(
+        topic,
+        Array.from({ length: partitions }, (_, partition) => its[partition] ?? 0),
+      );
+    },
+    setAddress(node, at) {
+      advertised[node] = at;
     },
     async stop() {
       for (const socket of sockets) socket.destroy();

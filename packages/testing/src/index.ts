@@ -40,7 +40,7 @@ export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransport
 export { memoryTransport } from "./memory-transport.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { freePort } from "./servers/free-port.ts";
-export type { StartedBroker, StartedKafka, StartKafkaOptions } from "./servers/kafka.ts";
+export type { KafkaPorts, StartedBroker, StartedKafka, StartKafkaOptions } from "./servers/kafka.ts";
 export { startKafka } from "./servers/kafka.ts";
 export type { StartMariadbOptions } from "./servers/mariadb.ts";
 export { startMariadb } from "./servers/mariadb.ts";

@@ -21,10 +21,21 @@ import type { StartedServer } from "./started-server.ts";
 export interface StartKafkaOptions {
   /** Default 1. With three, topics have three replicas and need two of them in sync. */
   readonly brokers?: 1 | 3;
-  /** Lines of `server.properties` beside ours, such as `{ "message.max.bytes": "2000" }`. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /**
+   * Lines of `server.properties` beside ours, such as `{ "message.max.bytes": "2000" }`, or what makes them of a broker's own ports: for
+   * listeners beside ours.
+   */
+  readonly settings?: Readonly<Record<string, string>> | ((ports: KafkaPorts) => Readonly<Record<string, string>>);
   /** Milliseconds for each start of a broker. The first download does not count. Default 120 000. */
   readonly startDeadlineMs?: number;
+}
+
+/** Where a broker listens, on 127.0.0.1. */
+export interface KafkaPorts {
+  /** From 1. */
+  readonly id: number;
+  readonly port: number;
+  readonly controllerPort: number;
 }
 
 /** One broker: a server like any other, and it can be frozen. */
@@ -97,11 +108,8 @@ function kafkaOf(version: string, brokers: readonly StartedBroker[]): StartedKaf
 }
 
 /** What all brokers of a cluster know of each other. */
-interface Node {
-  readonly id: number;
+interface Node extends KafkaPorts {
   readonly folder: string;
-  readonly port: number;
-  readonly controllerPort: number;
 }
 
 async function startBrokers(programs: KafkaPrograms, options: StartKafkaOptions): Promise<readonly StartedBroker[]> {
@@ -138,7 +146,8 @@ interface BrokerStart {
 
 async function startBroker({ programs, node, nodes, clusterId, options }: BrokerStart): Promise<StartedBroker> {
   const file = join(node.folder, "server.properties");
-  const properties = { ...brokerProperties(node, nodes), ...options.settings };
+  const settings = typeof options.settings === "function" ? options.settings(node) : options.settings;
+  const properties = { ...brokerProperties(node, nodes), ...settings };
   await writeFile(
     file,
     `${Object.entries(properties)
