@@ -1,6 +1,6 @@
 import { type ConfigProblem, isWaybillError, secret, signingSecret } from "@waybill/core";
+import { selfSigned } from "@waybill/testing";
 import { describe, expect, test } from "vitest";
-import { selfSigned } from "../test/self-signed.ts";
 import { checkDestination, type HttpDestination } from "./destination.ts";
 import { httpCaller } from "./http-caller.ts";
 import { type HttpTransportOptions, httpTransport } from "./http-transport.ts";

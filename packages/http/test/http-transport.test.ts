@@ -2,11 +2,10 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { type PublishOutcome, signingSecret, type Transport, type WaybillEvent } from "@waybill/core";
 import { type HttpTransportOptions, httpCaller, httpTransport } from "@waybill/http";
-import { freePort, waitUntil } from "@waybill/testing";
+import { freePort, selfSigned, waitUntil } from "@waybill/testing";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test } from "vitest";
 import { newMessage, startDestination, startRawDestination } from "./destination-server.ts";
-import { selfSigned } from "./self-signed.ts";
 
 const secretText = `whsec_${Buffer.alloc(24, 1).toString("base64")}`;
 const secrets = [signingSecret(secretText)];

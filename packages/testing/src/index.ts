@@ -39,6 +39,7 @@ export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransport
 // Ports without a broker
 export { memoryTransport } from "./memory-transport.ts";
 export { seededRandom } from "./seeded-random.ts";
+export { selfSigned } from "./self-signed.ts";
 export { freePort } from "./servers/free-port.ts";
 export type { KafkaPorts, StartedBroker, StartedKafka, StartKafkaOptions } from "./servers/kafka.ts";
 export { startKafka } from "./servers/kafka.ts";
