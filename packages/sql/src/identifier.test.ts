@@ -36,11 +36,13 @@ test.each([
   expect(isWaybillError(error, "WAYBILL_IDENTIFIER_INVALID") && error.facts).toEqual({ what: "schema" });
 });
 
-test("a name that is accepted never contains anything but letters, digits and underscores", () => {
+test("M12 a name that is accepted never contains anything but letters, digits and underscores, so that a dot cannot make it two", () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
-      const result = caught(() => tableOf(namespace("postgres", { schema: text }), "outbox"));
-      expect(result instanceof Error || /^"\w{1,63}"\."waybill_outbox"$/.test(result as string)).toBe(true);
+      const postgres = caught(() => tableOf(namespace("postgres", { schema: text }), "outbox"));
+      expect(postgres instanceof Error || /^"\w{1,63}"\."waybill_outbox"$/.test(postgres as string)).toBe(true);
+      const mysql = caught(() => tableOf(namespace("mysql", { schema: text }), "outbox"));
+      expect(mysql instanceof Error || /^`\w{1,63}`\.`waybill_outbox`$/.test(mysql as string)).toBe(true);
     }),
   );
 });

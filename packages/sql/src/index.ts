@@ -1,6 +1,7 @@
 // Your transaction
 
 export type { KnexTransaction } from "./adapters/knex.ts";
+export type { Mysql2CallbackConnection, Mysql2Connection } from "./adapters/mysql2.ts";
 export type { PgClient } from "./adapters/pg.ts";
 export type { TransactionHandle } from "./to-tx.ts";
 export { toTx } from "./to-tx.ts";
@@ -32,6 +33,12 @@ export { migrationSql } from "./migration-sql.ts";
 export type { MigrationState } from "./migration-status.ts";
 export { migrationStatus } from "./migration-status.ts";
 export { sqlMigrations } from "./sql-migrations.ts";
+
+// The server
+
+export { checkServer } from "./check-server.ts";
+export { inspectServer } from "./inspect-server.ts";
+export type { ServerFinding, ServerReport } from "./server-report.ts";
 
 // Audit
 

@@ -29,8 +29,10 @@ export interface Answer {
   readonly ended: "committed" | "rolledBack" | null;
 }
 
-/** What an error of the server says about the transaction it came in. By SQLSTATE and errno, never by message. */
-export interface ErrorRules {
+/** What the server's errors and statements do to a transaction. Errors by SQLSTATE and errno, never by message. */
+export interface TransactionRules {
+  /** Sent inside a transaction it would commit what came before, without a word: refused in a unit before it is sent. */
+  endsTransaction(sql: string): boolean;
   /** The server asks to run the whole transaction again. */
   asksForRepetition(facts: DatabaseFacts): boolean;
   /** In answer to COMMIT, from a server that goes on talking: nothing was kept. False: maybe it was. */
@@ -44,7 +46,7 @@ export type DatabaseFacts = WaybillErrorFacts["WAYBILL_DATABASE"];
 export interface Session {
   readonly dialect: Dialect;
   readonly isPooled: boolean;
-  readonly rules: ErrorRules;
+  readonly rules: TransactionRules;
   /** Aborts when the session is over, for whatever reason. */
   readonly lost: AbortSignal;
   status(): TransactionStatus;

@@ -25,7 +25,7 @@ test.each([
   ["an array", ["a"], "array"],
   ["a boolean", true, "boolean"],
   ["a function", () => 1, "function"],
-])("%s is refused with its position and type, and without its value", (_, value, found) => {
+])("M11, X5 %s is refused with its position and type, and without its value", (_, value, found) => {
   expect(factsOf(() => checkSqlValues(unchecked(value)))).toEqual({ position: 2, found });
 });
 
@@ -33,6 +33,11 @@ test("on connections of our own booleans and arrays of text pass, other arrays d
   expect(factsOf(() => checkOwnedValues("postgres", [true, ["1", "2"], []]))).toBeNull();
   expect(factsOf(() => checkOwnedValues("postgres", [["1", 2]]))).toEqual({ position: 1, found: "array" });
   expect(factsOf(() => checkOwnedValues("postgres", [undefined]))).toEqual({ position: 1, found: "undefined" });
+});
+
+test("MySQL takes no arrays, booleans it does", () => {
+  expect(factsOf(() => checkOwnedValues("mysql", [true, "1", null]))).toBeNull();
+  expect(factsOf(() => checkOwnedValues("mysql", [["1"]]))).toEqual({ position: 1, found: "array" });
 });
 
 test("bytes become a Buffer over the same memory", () => {

@@ -1,5 +1,7 @@
 /** What the compiler accepts as an open transaction, and what it refuses. Compiled, never run. */
 import type { Knex } from "knex";
+import type { Connection as CallbackConnection, Pool as CallbackPool, PoolConnection as CallbackPoolConnection } from "mysql2";
+import type { Connection as PromiseConnection, Pool as PromisePool, PoolConnection as PromisePoolConnection } from "mysql2/promise";
 import type { Client, Pool, PoolClient } from "pg";
 import type { Connection, Database, OwnedTx } from "./database.ts";
 import { toTx } from "./to-tx.ts";
@@ -7,6 +9,22 @@ import type { Tx } from "./tx.ts";
 
 export function accepted(tx: Tx, owned: OwnedTx, client: Client, lent: PoolClient, trx: Knex.Transaction): readonly Tx[] {
   return [toTx(tx), toTx(owned), toTx(client), toTx(lent), toTx(trx)];
+}
+
+export function acceptedOfMysql2(
+  connection: PromiseConnection,
+  lent: PromisePoolConnection,
+  callbacks: CallbackConnection,
+  lentCallbacks: CallbackPoolConnection,
+): readonly Tx[] {
+  return [toTx(connection), toTx(lent), toTx(callbacks), toTx(lentCallbacks)];
+}
+
+export function refusedOfMysql2(pool: PromisePool, callbacks: CallbackPool): void {
+  // @ts-expect-error a pool of mysql2/promise runs each statement on some connection
+  toTx(pool);
+  // @ts-expect-error nor is a pool of mysql2 a transaction
+  toTx(callbacks);
 }
 
 export function refused(pool: Pool, knex: Knex, database: Database, connection: Connection): void {

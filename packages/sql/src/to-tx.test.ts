@@ -1,5 +1,7 @@
 import { isWaybillError } from "@waybill/core";
 import knex from "knex";
+import mysql from "mysql2";
+import mysqlPromise from "mysql2/promise";
 import pg from "pg";
 import { expect, test } from "vitest";
 import { openDatabase } from "./open-database.ts";
@@ -27,14 +29,25 @@ test("a pg pool is refused", () => {
 
 test("a database of ours is refused", () => {
   expect(refusal(openDatabase({ url: "postgres://localhost/shop" }))).toBe("pool");
+  expect(refusal(openDatabase({ url: "mysql://localhost/shop" }))).toBe("pool");
 });
 
 test("a pg client that is not connected is refused", () => {
   expect(refusal(new pg.Client())).toBe("autocommit");
 });
 
-test("a bare knex is refused", () => {
-  expect(refusal(knex({ client: "pg" }))).toBe("knex");
+test.each(["pg", "mysql2"])("X4 a bare knex on %s is refused, also where a transaction is meant", (client) => {
+  expect(refusal(knex({ client }))).toBe("knex");
+});
+
+test("a pool of mysql2 is refused, with promises and with callbacks", async () => {
+  const pools = [mysqlPromise.createPool("mysql://localhost/shop"), mysql.createPool("mysql://localhost/shop")];
+  expect(pools.map(refusal)).toEqual(["pool", "pool"]);
+  await Promise.all(pools.map((pool) => pool.end(() => undefined)));
+});
+
+test("a connection of the older mysql library is refused: it tells nothing of its transaction", () => {
+  expect(refusal({ query: () => undefined, escapeId: () => "", state: "authenticated" })).toBe("unknown");
 });
 
 test("a knex transaction on another database is refused with its name", () => {

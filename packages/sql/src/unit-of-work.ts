@@ -11,16 +11,14 @@
  * in answer to COMMIT proves a rollback only if it is one that does, and the same session goes on afterwards: a server that shuts down, or
  * a pooler that lost its server, also sends an error, maybe after the commit record was written.
  *
- * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error; on MySQL a wait for a lock that ran out undoes
- * one statement only, and after a deadlock the session goes on in autocommit, so that the next statement would survive its ROLLBACK. The
- * one exception is a statement whose error undid itself and nothing else (a duplicate key on MySQL): the very same statement with the
- * same values may be sent once more, and if that succeeds nothing has happened. A session whose ROLLBACK fails is destroyed.
+ * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error (`poison.ts` has the one exception). A session whose
+ * ROLLBACK fails is destroyed.
  */
 import { type Clock, isWaybillError, waybillError, withDeadline } from "@waybill/core";
 import type { OwnedTx, OwnedValue, StatementOptions } from "./database.ts";
 import { deadlineError } from "./deadline-error.ts";
 import type { Outcome } from "./outcome.ts";
-import { isSame, type SentStatement } from "./sent-statement.ts";
+import { createPoison } from "./poison.ts";
 import type { Answer, DatabaseFacts, Session } from "./session.ts";
 import { checkOwnedValues } from "./sql-value.ts";
 import type { Row } from "./tx.ts";
@@ -141,29 +139,28 @@ interface OpenUnit {
 }
 
 function openUnit(session: Session, operation: string, remainingMs: () => number): OpenUnit {
-  let failure: Error | null = null;
-  /** The statement that failed and may be sent once more, and the one that was. */
-  let repeatable: SentStatement | null = null;
+  const poison = createPoison();
   let isOver = false;
   let isCommittedByWork = false;
   let last: Promise<unknown> = Promise.resolve();
 
   const send = async (sql: string, values: readonly OwnedValue[], { name }: StatementOptions): Promise<Answer> => {
-    const isRepeat = repeatable !== null && isSame(repeatable, { sql, values });
-    if (failure !== null && !isRepeat) throw poisoned(operation, failure);
-    repeatable = null;
+    const statement = { sql, values };
+    const blocking = poison.blocks(statement);
+    if (blocking !== null) throw poisoned(operation, blocking);
     try {
       checkOwnedValues(session.dialect, values);
+      if (session.rules.endsTransaction(sql)) throw endsItself(operation);
       const answer = await session.run(operation, { sql, values, name }, remainingMs());
       if (answer.ended !== null) {
         isCommittedByWork = answer.ended === "committed";
         throw ended(operation);
       }
-      failure = null;
+      poison.passed();
       return answer;
     } catch (error) {
-      failure = asError(error);
-      if (!isRepeat && mayRepeatStatement(session, error)) repeatable = { sql, values: [...values] };
+      const failure = asError(error);
+      poison.failed(statement, failure, mayRepeatStatement(session, error));
       throw failure;
     }
   };
@@ -182,7 +179,7 @@ function openUnit(session: Session, operation: string, remainingMs: () => number
       query: async (sql, values, options) => (await sendInTurn(sql, values, options)).rows as readonly Row[],
       execute: async (sql, values, options) => (await sendInTurn(sql, values, options)).rowCount,
     },
-    failure: () => failure,
+    failure: poison.error,
     isCommittedByWork: () => isCommittedByWork,
     end: () => {
       isOver = true;
@@ -243,6 +240,11 @@ function poisoned(operation: string, cause?: Error): Error {
 function ended(operation: string): Error {
   const message = `The transaction of ${operation} is over: send statements before the work ends, and no COMMIT or ROLLBACK of your own.`;
   return waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "finished" });
+}
+
+function endsItself(operation: string): Error {
+  const message = `A statement of ${operation} would commit its transaction by itself, as DDL does on MySQL, or ends it: send it outside the unit.`;
+  return waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "autocommit" });
 }
 
 function connectionLost(operation: string): Error {

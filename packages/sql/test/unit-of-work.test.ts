@@ -1,24 +1,30 @@
 import { isWaybillError, systemClock, type WaybillEvent } from "@waybill/core";
-import { forEachPostgres, type TestDatabase, testDatabase } from "@waybill/testing";
+import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Database, type Outcome, type OwnedTx, openDatabase } from "../src/index.ts";
 import { openSession } from "../src/postgres/session.ts";
 import { attemptUnit } from "../src/unit-of-work.ts";
+import { wordsOf } from "./dialect-words.ts";
 
-forEachPostgres((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let own: TestDatabase;
     let database: Database;
     const events: WaybillEvent[] = [];
     const operation = "test";
+    const words = wordsOf(server);
+    const onPostgres = test.runIf(server.dialect === "postgres");
+    const onMysql = test.runIf(server.dialect === "mysql");
 
     beforeAll(async () => {
       own = await testDatabase({ server: server.name });
-      const setup = openDatabase({ url: own.url });
-      await setup.query(`alter database ${own.name} set deadlock_timeout = '20ms'`, []);
-      await setup.close();
+      if (server.dialect === "postgres") {
+        const setup = openDatabase({ url: own.url });
+        await setup.query(`alter database ${own.name} set deadlock_timeout = '20ms'`, []);
+        await setup.close();
+      }
       database = openDatabase({ url: own.url, connections: 4, onEvent: (event) => void events.push(event) });
-      await database.query("create table entry (id text primary key, count integer not null default 0)", []);
+      await database.query(`create table entry (id ${words.key} primary key, count integer not null default 0)`, []);
     });
     beforeEach(async () => {
       await database.query("truncate entry", []);
@@ -30,7 +36,7 @@ forEachPostgres((server) =>
     });
 
     const entries = async (): Promise<readonly unknown[]> => (await database.queryText("select id from entry order by id", [])).flat();
-    const insert = (tx: OwnedTx, id: string) => tx.query("insert into entry (id) values ($1)", [id]);
+    const insert = (tx: OwnedTx, id: string) => tx.query(words.say("insert into entry (id) values (?)"), [id]);
     const errorOf = (outcome: Outcome<unknown>): Error => {
       if (outcome.kind === "committed") throw new Error("It was committed.");
       return outcome.error;
@@ -62,6 +68,19 @@ forEachPostgres((server) =>
       expect(await entries()).toEqual(["a", "b"]);
     });
 
+    test("a statement that writes tells how many rows it wrote, found rows included", async () => {
+      const outcome = await database.unitOfWork(
+        async (tx) => [
+          await tx.execute("insert into entry (id) values ('a'), ('b')", []),
+          await tx.execute("update entry set count = 0", []),
+          await tx.execute("update entry set count = 1 where id = 'nobody'", []),
+        ],
+        { operation },
+      );
+      expect(outcome).toEqual({ kind: "committed", value: [2, 2, 0] });
+      expect(await database.execute("delete from entry", [])).toBe(2);
+    });
+
     test("an error of the work rolls back and is the outcome's error", async () => {
       const thrown = new Error("no stock");
       const outcome = await database.unitOfWork(
@@ -79,7 +98,7 @@ forEachPostgres((server) =>
       const startedMs = performance.now();
       const outcome = await database.unitOfWork(
         async (tx) => {
-          tx.query("select pg_sleep(30)", []).catch(() => undefined);
+          tx.query(words.sleep(30), []).catch(() => undefined);
           throw new Error("no time for that");
         },
         { operation, deadlineMs: 30_000 },
@@ -103,7 +122,7 @@ forEachPostgres((server) =>
       const outcome = await database.unitOfWork(
         async (tx) => {
           await insert(tx, "a");
-          await tx.query("select 1/0", []).catch(() => undefined);
+          await tx.query(words.failing, []).catch(() => undefined);
           second = await insert(tx, "b").catch((error: unknown) => error);
           return "looks fine";
         },
@@ -112,7 +131,7 @@ forEachPostgres((server) =>
       expect(isWaybillError(second, "WAYBILL_UNIT_POISONED")).toBe(true);
       expect(outcome.kind).toBe("rolledBack");
       expect(isWaybillError(errorOf(outcome), "WAYBILL_UNIT_POISONED")).toBe(true);
-      expect(errorOf(outcome).cause).toMatchObject({ facts: { sqlState: "22012" } });
+      expect(errorOf(outcome).cause).toMatchObject({ facts: words.failingFacts });
       expect(await entries()).toEqual([]);
     });
 
@@ -120,7 +139,7 @@ forEachPostgres((server) =>
       const outcome = await database.unitOfWork(
         async (tx) => {
           await tx.query("savepoint here", []);
-          await tx.query("select 1/0", []).catch(() => undefined);
+          await tx.query(words.failing, []).catch(() => undefined);
           await tx.query("rollback to savepoint here", []).catch(() => undefined);
           await insert(tx, "a").catch(() => undefined);
         },
@@ -146,7 +165,7 @@ forEachPostgres((server) =>
       const thrown = new Error("my own reason");
       const outcome = await database.unitOfWork(
         async (tx) => {
-          await tx.query("select 1/0", []).catch(() => {
+          await tx.query(words.failing, []).catch(() => {
             throw thrown;
           });
         },
@@ -158,15 +177,15 @@ forEachPostgres((server) =>
     test("stumbling over the poison tells the first error", async () => {
       const outcome = await database.unitOfWork(
         async (tx) => {
-          await tx.query("select 1/0", []).catch(() => undefined);
+          await tx.query(words.failing, []).catch(() => undefined);
           await insert(tx, "a");
         },
         { operation },
       );
-      expect(errorOf(outcome)).toMatchObject({ code: "WAYBILL_DATABASE", facts: { sqlState: "22012" } });
+      expect(errorOf(outcome)).toMatchObject({ code: "WAYBILL_DATABASE", facts: words.failingFacts });
     });
 
-    test("a COMMIT that PostgreSQL answers with ROLLBACK is rolledBack", async () => {
+    onPostgres("a COMMIT that PostgreSQL answers with ROLLBACK is rolledBack", async () => {
       const session = await openSession({ url: own.url, applicationName: "test", usualDeadlineMs: 5_000, clock: systemClock }, 5_000);
       const untilMs = systemClock.monotonicMs() + 5_000;
       const { outcome } = await attemptUnit(
@@ -185,7 +204,7 @@ forEachPostgres((server) =>
       await session.end(1_000);
     });
 
-    test("a constraint that is checked at COMMIT rolls back, and says so", async () => {
+    onPostgres("a constraint that is checked at COMMIT rolls back, and says so", async () => {
       await database.query("create table later (id integer, constraint later_id unique (id) deferrable initially deferred)", []);
       const outcome = await database.unitOfWork((tx) => tx.query("insert into later values (1), (1)", []), { operation });
       expect(outcome.kind).toBe("rolledBack");
@@ -240,17 +259,70 @@ forEachPostgres((server) =>
       expect(await entries()).toEqual([]);
     });
 
-    test.each(["waited for", "not waited for"])("work that commits by itself, %s, ends unknown: part of it is kept", async (manner) => {
+    test.runIf(server.dialect === "postgres").each(["waited for", "not waited for"])(
+      "work that commits by itself, %s, ends unknown: part of it is kept",
+      async (manner) => {
+        const outcome = await database.unitOfWork(
+          async (tx) => {
+            await insert(tx, "a");
+            const committing = tx.query("commit", []);
+            committing.catch(() => undefined);
+            if (manner === "waited for") await committing;
+          },
+          { operation },
+        );
+        expect(outcome.kind).toBe("unknown");
+        expect(await entries()).toEqual(["a"]);
+      },
+    );
+
+    onMysql.each([
+      "create table another (id integer)",
+      "  -- a remark\n  truncate entry",
+      "begin",
+      "commit and chain",
+      "rollback",
+      "set autocommit = 0",
+      "lock tables entry write",
+    ])("work that would end its transaction by itself is refused before it is sent: %s", async (sql) => {
       const outcome = await database.unitOfWork(
         async (tx) => {
           await insert(tx, "a");
-          const committing = tx.query("commit", []);
-          committing.catch(() => undefined);
-          if (manner === "waited for") await committing;
+          await tx.query(sql, []).catch(() => undefined);
+        },
+        { operation },
+      );
+      expect(outcome.kind).toBe("rolledBack");
+      expect(errorOf(outcome).cause).toMatchObject({ code: "WAYBILL_NOT_IN_TRANSACTION" });
+      expect(await entries()).toEqual([]);
+    });
+
+    onMysql("work that ends its transaction where nobody can see it beforehand ends unknown: part of it is kept", async () => {
+      await database.execute("create procedure end_it() commit", []);
+      const outcome = await database.unitOfWork(
+        async (tx) => {
+          await insert(tx, "a");
+          await tx.query("call end_it()", []);
         },
         { operation },
       );
       expect(outcome.kind).toBe("unknown");
+      expect(await entries()).toEqual(["a"]);
+    });
+
+    onMysql("a temporary table and a savepoint are the unit's own business", async () => {
+      const outcome = await database.unitOfWork(
+        async (tx) => {
+          await insert(tx, "a");
+          await tx.execute("create temporary table aside (id integer)", []);
+          await tx.query("savepoint here", []);
+          await insert(tx, "b");
+          await tx.query("rollback to savepoint here", []);
+          await tx.execute("drop temporary table aside", []);
+        },
+        { operation },
+      );
+      expect(outcome.kind).toBe("committed");
       expect(await entries()).toEqual(["a"]);
     });
 
@@ -280,7 +352,7 @@ forEachPostgres((server) =>
       const outcome = await database.unitOfWork(
         async (tx) => {
           await insert(tx, "a");
-          await tx.query("select pg_sleep(60)", []);
+          await tx.query(words.sleep(60), []);
         },
         { operation, deadlineMs: 150 },
       );
@@ -296,7 +368,7 @@ forEachPostgres((server) =>
         database.unitOfWork(
           async (tx) => {
             runs[name]++;
-            const add = (id: string) => tx.query("update entry set count = count + 1 where id = $1", [id]);
+            const add = (id: string) => tx.query(words.say("update entry set count = count + 1 where id = ?"), [id]);
             await add(first);
             if (runs[name] === 1) await both();
             await add(second);
@@ -306,14 +378,14 @@ forEachPostgres((server) =>
       const outcomes = await Promise.all([cross("forth", "a", "b"), cross("back", "b", "a")]);
       expect(outcomes.map(({ kind }) => kind)).toEqual(["committed", "committed"]);
       expect(runs.forth + runs.back).toBe(3);
-      expect(events).toContainEqual({ name: "sql.unitRepeated", sqlState: "40P01", errno: null, attempt: 1 });
+      expect(events).toContainEqual({ name: "sql.unitRepeated", ...words.deadlockFacts, attempt: 1 });
       expect(await database.queryText("select id, count from entry order by id", [])).toEqual([
         ["a", "2"],
         ["b", "2"],
       ]);
     });
 
-    test("a serialization failure, wherever it shows, runs the whole unit again", async () => {
+    onPostgres("a serialization failure, wherever it shows, runs the whole unit again", async () => {
       await database.query("insert into entry (id) values ('a')", []);
       const both = meeting(2);
       let runs = 0;
@@ -335,7 +407,7 @@ forEachPostgres((server) =>
       expect(await database.queryText("select count from entry", [])).toEqual([["2"]]);
     });
 
-    test("a serialization failure at COMMIT runs the whole unit again", async () => {
+    onPostgres("a serialization failure at COMMIT runs the whole unit again", async () => {
       const both = meeting(2);
       let runs = 0;
       // Write skew: each reads what the other inserts, so that only COMMIT of the second can find out.
@@ -363,7 +435,7 @@ forEachPostgres((server) =>
         async (tx) => {
           runs++;
           await insert(tx, `run${runs}`);
-          if (runs === 1) await tx.query("do $$ begin raise sqlstate '40001'; end $$", []).catch(() => undefined);
+          if (runs === 1) await tx.query(words.deadlock, []).catch(() => undefined);
         },
         { operation },
       );
@@ -375,25 +447,25 @@ forEachPostgres((server) =>
       let runs = 0;
       const unlucky = async (tx: OwnedTx): Promise<void> => {
         runs++;
-        await tx.query("do $$ begin raise sqlstate '40001'; end $$", []);
+        await tx.query(words.deadlock, []);
       };
       const byNumber = await database.unitOfWork(unlucky, { operation, repetitionsMax: 2 });
       expect(runs).toBe(3);
-      expect(errorOf(byNumber)).toMatchObject({ code: "WAYBILL_DATABASE", facts: { sqlState: "40001", isTransient: true } });
+      expect(errorOf(byNumber)).toMatchObject({ code: "WAYBILL_DATABASE", facts: { ...words.deadlockFacts, isTransient: true } });
 
       const byDeadline = await database.unitOfWork(unlucky, { operation, repetitionsMax: 1_000_000, deadlineMs: 200 });
       expect(byDeadline.kind).toBe("rolledBack");
     });
 
     test("twenty units with crossed locks all commit, each once", async () => {
-      await database.query("insert into entry (id) select 'k' || n from generate_series(1, 5) n", []);
+      await database.query("insert into entry (id) values ('k1'), ('k2'), ('k3'), ('k4'), ('k5')", []);
       const keys = ["k1", "k2", "k3", "k4", "k5"];
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, (_, index) =>
           database.unitOfWork(
             async (tx) => {
               const order = index % 2 === 0 ? keys : keys.toReversed();
-              for (const key of order) await tx.query("update entry set count = count + 1 where id = $1", [key]);
+              for (const key of order) await tx.query(words.say("update entry set count = count + 1 where id = ?"), [key]);
             },
             { operation, deadlineMs: 50_000, repetitionsMax: 50 },
           ),

@@ -42,7 +42,7 @@ function checkStatus(client: PgClient): void {
   if (!tellsStatus(client)) return;
   const status = client.getTransactionStatus();
   if (status === "T") return;
-  if (status === "E") throw poisonedError();
+  if (status === "E") throw poisonedError("postgres");
   const message = "This pg client is outside a transaction, each statement would commit by itself: await client.query('begin') first.";
   throw waybillError("WAYBILL_NOT_IN_TRANSACTION", message, { handle: "autocommit" });
 }

@@ -2,7 +2,7 @@ import { isWaybillError } from "@waybill/core";
 import fc from "fast-check";
 import knex from "knex";
 import { expect, test } from "vitest";
-import { toQuestionMarks } from "./question-marks.ts";
+import { checkQuestionMarks, toQuestionMarks } from "./question-marks.ts";
 
 const postgres = knex({ client: "pg" });
 
@@ -78,4 +78,19 @@ test("rewriting never touches what is text, and puts each value in its place", (
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("through knex on MySQL each question mark is a value's place", () => {
+  expect(() => checkQuestionMarks("select ?, ?", ["a", "b"])).not.toThrow();
+  expect(() => checkQuestionMarks("select 1", [])).not.toThrow();
+});
+
+test.each([
+  ["one in a literal", "select 'a?', ?", ["a"]],
+  ["a value too few", "select ?, ?", ["a"]],
+  ["a value too many", "select ?", ["a", "b"]],
+  ["knex's own form for a name", "select ??", ["a", "b"]],
+  ["knex's own escape", "select \\?", ["a"]],
+])("through knex on MySQL %s is refused", (_, sql, values) => {
+  expect(() => checkQuestionMarks(sql, values)).toThrow(expect.objectContaining({ code: "WAYBILL_VALUE_INVALID" }) as Error);
 });

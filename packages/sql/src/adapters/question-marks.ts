@@ -42,6 +42,17 @@ export function toQuestionMarks(sql: string, values: readonly SqlValue[]): Quest
   return { sql: out + asText(sql.slice(from)), values: ordered };
 }
 
+/**
+ * For MySQL, whose own placeholder is the question mark: knex takes every one for a placeholder, also inside a literal or a comment.
+ *
+ * @throws WAYBILL_VALUE_INVALID unless each stands for one value
+ */
+export function checkQuestionMarks(sql: string, values: readonly SqlValue[]): void {
+  if (sql.split("?").length - 1 === values.length && !sql.includes("??") && !sql.includes("\\?")) return;
+  const message = `Each question mark of a statement through knex stands for a value, and ${values.length} values were passed. Pass a text that has one as a value, too.`;
+  throw waybillError("WAYBILL_VALUE_INVALID", message, { position: values.length, found: "?" });
+}
+
 function valueAt(values: readonly SqlValue[], position: number): SqlValue {
   const value = values[position - 1];
   if (value !== undefined) return value;

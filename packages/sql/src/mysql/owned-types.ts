@@ -20,5 +20,15 @@ export const ownedTypes: Pick<
   stringifyObjects: true,
 };
 
+/** The same for one statement on somebody else's connection; what a decimal and a json column become is that connection's setting. */
+export const rowOptions = {
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+  dateStrings: true,
+  typeCast: true,
+  rowsAsArray: false,
+  nestTables: false,
+} as const;
+
 /** For rows as text: nothing is parsed at all. The session speaks utf8mb4; what is binary must be selected as `hex(…)`. */
 export const rawText = (column: DriverColumn): string | null => column.string("utf8");

@@ -29,11 +29,12 @@ import {
 } from "./database-error.ts";
 import type { ServerAddress } from "./database-url.ts";
 import { type DriverHeader, type DriverOptions, type DriverResult, type DriverTls, loadDriver } from "./driver.ts";
+import { endsTransaction } from "./ends-transaction.ts";
 import { ownedTypes, rawText } from "./owned-types.ts";
 import { askServer, prepareSession, readCommitted } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
 
-const rules = { asksForRepetition, provesRollback, mayRepeatStatement } as const;
+const rules = { asksForRepetition, provesRollback, mayRepeatStatement, endsTransaction } as const;
 
 /** Of the status in an OK packet. */
 const inTransaction = 0x0001;

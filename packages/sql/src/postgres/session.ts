@@ -18,8 +18,8 @@ import { setTimeouts } from "./statements/set-timeouts.ts";
 /** How much longer than us the server waits before it ends by itself what we gave up. */
 const serverMarginMs = 1_000;
 
-/** PostgreSQL undoes no statement by itself: every error is the whole transaction's. */
-const rules = { asksForRepetition, provesRollback, mayRepeatStatement: () => false } as const;
+/** PostgreSQL undoes no statement by itself: every error is the whole transaction's. What ends a transaction says so in its answer. */
+const rules = { asksForRepetition, provesRollback, mayRepeatStatement: () => false, endsTransaction: () => false } as const;
 
 export interface SessionOptions extends SessionRequest {
   readonly url: string;
