@@ -139,7 +139,7 @@ test("K9: a host clock that jumps half a minute forward fails nothing that is un
   });
   const fake = await fakeOf({
     topics: { [topic]: [0] },
-    onProduce: async () => {
+    onProduce: async (): Promise<"store"> => {
       await gate;
       return "store";
     },
