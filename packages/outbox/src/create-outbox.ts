@@ -1,16 +1,21 @@
 import { type Clock, type ConfigProblem, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
-import { namespace, type TransactionHandle, type Tx, toTx } from "@waybill/sql";
+import { type Dialect, namespace, type TransactionHandle, toTx } from "@waybill/sql";
+import { type Appending, type Repeated, repeatedError } from "./append-stored.ts";
 import { checkMessage } from "./check-message.ts";
-import { defaultStream, ledgerTables } from "./ledger-tables.ts";
-import { appendingTo, lockKeys, type Repeated, repeatedError } from "./postgres/append.ts";
-import { type Appended, findAppended, type Reader } from "./postgres/find-message.ts";
+import type { Appended, Asked, FindSettings } from "./find-message.ts";
+import { defaultStream, type LedgerTables, ledgerTables } from "./ledger-tables.ts";
+import { mysqlAppending } from "./mysql/append.ts";
+import { findAppended as findOnMysql } from "./mysql/find-message.ts";
+import { postgresAppending } from "./postgres/append.ts";
+import { findAppended as findOnPostgres } from "./postgres/find-message.ts";
 import { headersToText, type StoredMessage, storedMessage } from "./stored-message.ts";
 
 export interface AppendOptions {
   /**
    * Locks each message's topic and key until the transaction ends, before anything is inserted: of two transactions with the same
    * key the second waits here. Needed for order per key where the transactions do not exclude each other already – by updating the
-   * same row first, say. One statement more per key. Default false.
+   * same row first, say. One statement more per key; on MySQL and MariaDB one for all, and keys that share one of 1 024 locks wait for
+   * each other. Default false.
    */
   readonly serialiseKey?: boolean;
   /**
@@ -25,12 +30,14 @@ export interface Append {
   /**
    * Appends messages to *your* transaction: published if it commits, gone if it rolls back. Answers their ids in order.
    *
-   * One statement, whatever the number (one more per 5 000 messages or 32 MiB). The handle is a pg client after BEGIN, a knex
-   * transaction, or a `Tx`; a pool or a bare knex does not compile.
+   * One statement, whatever the number (one more per 5 000 messages or 32 MiB; on MySQL and MariaDB 1.5 MB, and two more for ids of the
+   * caller's own). The handle is a pg client or a mysql2 connection after BEGIN, a knex transaction, or a `Tx`; a pool or a bare knex does
+   * not compile.
    *
    * The edge: order per key holds only if transactions with the same key exclude each other before they append; see `serialiseKey`.
    * After WAYBILL_MESSAGE_ID_REPEATED the transaction is usable, and every message of the call whose id was not repeated is in it.
-   * After an error of the database only a rollback helps.
+   * After an error of the database only a rollback helps. On MySQL and MariaDB an id that was handed out long before its row came may have been
+   * closed by a relay: the insert then fails with a duplicate key, and is repeated once by itself. Never catch that error and commit.
    *
    * @throws WAYBILL_CONFIG_INVALID (not called like this; nothing was written), WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED,
    *   WAYBILL_MESSAGE_INVALID, WAYBILL_HEADERS_INVALID, WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_MESSAGE_ID_REPEATED, WAYBILL_DATABASE
@@ -65,15 +72,17 @@ export interface Outbox {
   readonly append: Append;
   /**
    * Asks whether a message was appended, by the id that `append` answered: what to do when a COMMIT went unanswered. Give it a
-   * `Database`, or anything that runs single statements – on another connection than the one in doubt. Waits for every transaction
-   * that may still bring the message, so that `notAppended` is final.
+   * `Database`, or on PostgreSQL anything that runs single statements – on another connection than the one in doubt. Waits for every
+   * transaction that may still bring the message, so that `notAppended` is final.
    *
    * The edge: an id of your own that is no UUIDv7 is known for as long as its claim is kept (at least 7 days); history that retention has
-   * removed counts as not appended; and a clock further off than `marginMs` hides the message.
+   * removed counts as not appended; and a clock further off than `marginMs` hides the message. On MySQL and MariaDB ask the server on which the
+   * transaction ran, and only with an id that `append` answered: of a row that is not written yet nothing is known there.
    *
-   * @throws WAYBILL_LEDGER_UNSAFE on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, and what the reader throws
+   * @throws WAYBILL_LEDGER_UNSAFE on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, WAYBILL_CONFIG_INVALID for a MySQL reader that is no
+   *   `Database`, and what the reader throws
    */
-  find(reader: Reader, messageId: string, options?: FindOptions): Promise<Appended>;
+  find(asked: Asked, messageId: string, options?: FindOptions): Promise<Appended>;
 }
 
 /**
@@ -82,13 +91,18 @@ export interface Outbox {
  * @throws WAYBILL_IDENTIFIER_INVALID
  */
 export function createOutbox(options: OutboxOptions = {}): Outbox {
-  const tables = ledgerTables(namespace("postgres", options), options.stream ?? defaultStream);
-  const appendStored = appendingTo(tables);
+  const tablesOf = (dialect: Dialect): LedgerTables => ledgerTables(namespace(dialect, options), options.stream ?? defaultStream);
+  const tables = { postgres: tablesOf("postgres"), mysql: tablesOf("mysql") };
+  const appending: Readonly<Record<Dialect, Appending>> = {
+    postgres: postgresAppending(tables.postgres),
+    mysql: mysqlAppending(tables.mysql),
+  };
   const headersText = headersToText();
   const store = (message: Message): StoredMessage =>
     storedMessage(message, message.ownId === null ? newMessageId() : ownMessageId(message.ownId), headersText(message));
   const append = async (handle: TransactionHandle, ...rest: readonly unknown[]): Promise<readonly string[]> => {
-    const tx = postgresTx(handle);
+    const tx = toTx(handle);
+    const { lockKeys, appendStored } = appending[tx.dialect];
     const { messages, options } = readCall(rest);
     const { serialiseKey = false, onRepeatedId = "error" } = options;
     for (const message of messages) checkMessage(message);
@@ -103,18 +117,23 @@ export function createOutbox(options: OutboxOptions = {}): Outbox {
   };
   return {
     append,
-    find: (reader, messageId, { deadlineMs = 10_000, marginMs = 600_000, clock = systemClock } = {}) =>
-      findAppended(reader, tables, messageId, { clock, deadlineMs, marginMs }),
+    find: (asked, messageId, { deadlineMs = 10_000, marginMs = 600_000, clock = systemClock } = {}) =>
+      find(asked, tables, messageId, { clock, deadlineMs, marginMs }),
   };
 }
 
-function postgresTx(handle: TransactionHandle): Tx {
-  const tx = toTx(handle);
+async function find(
+  asked: Asked,
+  tables: Readonly<Record<Dialect, LedgerTables>>,
+  messageId: string,
+  settings: FindSettings,
+): Promise<Appended> {
+  if (asked.dialect !== "mysql") return findOnPostgres(asked, tables.postgres, messageId, settings);
   throwConfigProblems(
-    "append",
-    tx.dialect === "postgres" ? [] : [{ option: "handle.dialect", problem: "postgres is the dialect that has an outbox" }],
+    "find",
+    "connect" in asked ? [] : [{ option: "asked", problem: "a Database, on MySQL: the question needs a connection of its own" }],
   );
-  return tx;
+  return findOnMysql(asked, tables.mysql, messageId, settings);
 }
 
 interface Call {

@@ -15,6 +15,7 @@ test("the public names are these", () => {
     "outboxMigrations",
     "payloadBytesInlineMax",
     "rangesFromIds",
+    "removeHistory",
     "subtractRanges",
     "uniteRanges",
   ]);

@@ -3,13 +3,23 @@
 export { append } from "./append.ts";
 export type { Append, AppendOptions, FindOptions, Outbox, OutboxOptions } from "./create-outbox.ts";
 export { createOutbox } from "./create-outbox.ts";
-export type { Appended, Reader } from "./postgres/find-message.ts";
+export type { Appended, Asked, Reader } from "./find-message.ts";
 
 // The ledger, as a relay reads it
 
 export type { LedgerOptions } from "./create-ledger.ts";
 export { createLedger } from "./create-ledger.ts";
-export type { HoleProof, IdRange, Ledger, LedgerBatch, LedgerFacts, LedgerRow, ReadRequest } from "./ledger.ts";
+export type {
+  FenceReport,
+  HoleProof,
+  HoleProofOptions,
+  IdRange,
+  Ledger,
+  LedgerBatch,
+  LedgerFacts,
+  LedgerRow,
+  ReadRequest,
+} from "./ledger.ts";
 export { payloadBytesInlineMax } from "./ledger.ts";
 
 // Sets of ids
@@ -21,4 +31,7 @@ export { addRange, countIds, hasId, intersectRanges, normaliseRanges, rangesFrom
 export type { KeepPartitionsOptions } from "./keep-partitions.ts";
 export { keepPartitions } from "./keep-partitions.ts";
 export { outboxMigrations } from "./migrations.ts";
+export type { RemovedHistory } from "./mysql/remove-history.ts";
 export type { KeptPartitions } from "./postgres/partitions.ts";
+export type { RemoveHistoryOptions } from "./remove-history.ts";
+export { removeHistory } from "./remove-history.ts";

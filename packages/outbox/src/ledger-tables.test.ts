@@ -29,6 +29,12 @@ it("names that are no identifiers, or too long for a partition's name, are refus
   expect(ledgerTables(namespace("postgres", { prefix: "p".repeat(36) }), "default").partition(2n ** 63n - 1n)).toHaveLength(65);
 });
 
-it("a dialect without a ledger is refused", () => {
-  expect(() => createLedger({ space: namespace("mysql") })).toThrow(expect.objectContaining({ code: "WAYBILL_CONFIG_INVALID" }) as Error);
+it("on MySQL the names are quoted its way, and keys are locked in one table for all ledgers", () => {
+  const audit = ledgerTables(namespace("mysql", { schema: "app" }), "audit");
+  expect([audit.outbox, audit.outboxName, audit.ids, audit.keyLocks]).toEqual([
+    "`app`.`waybill_audit_outbox`",
+    "waybill_audit_outbox",
+    "`app`.`waybill_audit_outbox_id`",
+    "`app`.`waybill_key_lock`",
+  ]);
 });

@@ -7,11 +7,15 @@ export const defaultStream = "default";
 /** The names a ledger's statements are made with. */
 export interface LedgerTables {
   readonly outbox: Identifier;
-  /** Hands out the ids. */
+  /** The outbox's name by itself, as the catalogue of the database knows it. */
+  readonly outboxName: string;
+  /** Hands out the ids, on PostgreSQL. */
   readonly sequence: Identifier;
   readonly ids: Identifier;
   readonly stream: Identifier;
-  /** The partition whose first id is `low`. */
+  /** What `serialiseKey` locks, on MySQL: one table for all ledgers, as keys are anybody's. */
+  readonly keyLocks: Identifier;
+  /** The partition whose first id is `low`, on PostgreSQL. */
   partition(low: bigint): Identifier;
 }
 
@@ -36,9 +40,11 @@ export function ledgerTables(space: Namespace, stream: string): LedgerTables {
   }
   return {
     outbox: tableOf(space, name),
+    outboxName: `${space.prefix}${name}`,
     sequence: tableOf(space, `${name}_id_seq`),
     ids: tableOf(space, `${name}_id`),
     stream: tableOf(space, "stream"),
+    keyLocks: tableOf(space, "key_lock"),
     partition: (low) => tableOf(space, `${name}_p${low}`),
   };
 }

@@ -5,6 +5,7 @@
  * read again with every read until their row appears, or until they are proved dead. The reader's cursor – last id and holes – is
  * the reader's own; a ledger keeps no state about who has read it.
  */
+import type { Clock } from "@waybill/core";
 import type { Connection } from "@waybill/sql";
 
 /** Ids from `low` to `high`, both included. Lists of ranges are ascending and disjoint. */
@@ -50,7 +51,7 @@ export interface ReadRequest {
 /** The first rows, ascending by id, of everything that was not read yet. */
 export interface LedgerBatch {
   readonly rows: readonly LedgerRow[];
-  /** True if `rowsMax` ended the search among the holes: what lies beyond says nothing about them. */
+  /** True if the search ended among the holes, for `rowsMax` or for their number: what lies beyond says nothing about them. */
   readonly areHolesCut: boolean;
 }
 
@@ -62,6 +63,8 @@ export interface LedgerFacts {
   readonly highestId: bigint;
   /** What is wrong with how ids are handed out or text is stored; null if nothing is. */
   readonly unsafe: string | null;
+  /** Settings that cost, or that promise less than this ledger could: nothing is lost by them that the relay could keep. */
+  readonly warnings: readonly string[];
   /** Server and timeline: changes on failover and restore. */
   readonly serverIdentity: string;
   /** The random id given to the ledger when it was made. */
@@ -80,14 +83,38 @@ export interface Ledger {
   readIds(connection: Connection, ids: readonly bigint[], options: { readonly deadlineMs: number }): Promise<readonly LedgerRow[]>;
   facts(connection: Connection, options: { readonly deadlineMs: number }): Promise<LedgerFacts>;
   /** Begins to prove holes dead. Its state is memory of one acquired lease; throw it away with the rest of it. */
-  beginHoleProof(): HoleProof;
+  beginHoleProof(options?: HoleProofOptions): HoleProof;
 }
+
+/** For a ledger that cannot see who may still fill a hole, and so takes the id itself (MySQL, MariaDB). PostgreSQL needs none of it. */
+export interface HoleProofOptions {
+  /**
+   * Milliseconds, by our monotonic clock, for which a hole is left to its writer. Default 30 000. More keeps holes for longer; less makes more
+   * writers that stall meet a row of ours: their insert fails with a duplicate key and is repeated.
+   */
+  readonly fenceAfterMs?: number;
+  /** Default: the host's. */
+  readonly clock?: Clock;
+  readonly onFence?: (report: FenceReport) => void;
+}
+
+/**
+ * What a ledger that takes ids itself does beside answering. `fencing`: now these ids are taken; `fenced`: they are, and come with the
+ * next read, as rows without type and topic; `tooLong`: ranges of more than a million ids were kept – somebody must look where they came from.
+ */
+export type FenceReport =
+  | { readonly kind: "fencing"; readonly ids: number }
+  | { readonly kind: "fenced"; readonly ids: number }
+  | { readonly kind: "tooLong"; readonly ranges: number; readonly ids: bigint };
 
 export interface HoleProof {
   /**
-   * Looks once at who could still fill `holes` and answers those that are proved dead. They may be forgotten only after a read that
+   * Looks once after `holes` and answers those that are proved dead. They may be forgotten only after a read that
    * was *sent* after this answer, and whose holes were not cut, has been applied: a commit becomes visible before its locks go,
    * so whatever the proof missed is in that read.
+   *
+   * On PostgreSQL it looks at who could still fill them. On MySQL and MariaDB nobody can know, so holes that are old enough are ended by a
+   * row of our own, a *fence*, which comes with the next read and needs no proof.
    *
    * @throws WAYBILL_LEDGER_UNSAFE if the server is read-only: nothing can be proved on a standby
    */

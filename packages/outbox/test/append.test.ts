@@ -409,11 +409,6 @@ forEachPostgres((server) =>
         await pool.end();
         expect(await keys()).toEqual([]);
       });
-
-      it("a transaction of another dialect is refused", async () => {
-        const tx: Tx = { dialect: "mysql", query: () => Promise.reject(new Error("never asked")) };
-        await refusal("WAYBILL_CONFIG_INVALID", append(tx, placed("a")));
-      });
     });
 
     it("a message that was put together by hand and breaks a rule is refused before anything is sent", async () => {

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
 import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
+import { ledgerRows } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
-import { ledgerRows } from "./ledger-row.ts";
 import { parseLook } from "./look.ts";
 import { lookForWriters } from "./statements/look-for-writers.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
@@ -91,6 +91,7 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
     isReadOnly: isReadOnly === "t",
     highestId: BigInt(highestId),
     unsafe: unsafe.length === 0 ? null : unsafe.join("; "),
+    warnings: [],
     serverIdentity,
     ledgerIdentity: ledgerIdentity ?? "",
     nowMs: Number(nowMs),

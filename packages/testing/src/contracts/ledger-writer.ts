@@ -1,3 +1,4 @@
+import { createConnection, type ResultSetHeader } from "mysql2/promise";
 import { Client } from "pg";
 
 /** A row as an application in any language inserts it: the columns of the public row format. */
@@ -51,6 +52,42 @@ export async function postgresLedgerWriter({ url, table = "waybill_outbox" }: Po
           [type, topic, key, headers, isText ? payload : null, isText || payload === null ? null : Buffer.from(payload)],
         );
         ids.push(BigInt(inserted.rows[0]?.id ?? 0));
+      }
+      return ids;
+    },
+    commit: () => end("commit"),
+    rollback: () => end("rollback"),
+  };
+}
+
+export interface MysqlLedgerWriterOptions {
+  readonly url: string;
+  /** The ledger's table, quoted where it must be. Default `waybill_outbox`. */
+  readonly table?: string;
+}
+
+/** As `postgresLedgerWriter`, on MySQL or MariaDB, at the isolation that applications have there if they do not ask for another. */
+export async function mysqlLedgerWriter({ url, table = "waybill_outbox" }: MysqlLedgerWriterOptions): Promise<LedgerWriter> {
+  const connection = await createConnection({ uri: url, connectTimeout: 10_000 });
+  connection.on("error", () => undefined); // the next statement's rejection tells
+  await connection.beginTransaction();
+  const end = async (statement: string): Promise<void> => {
+    try {
+      await connection.query(statement);
+    } finally {
+      connection.destroy();
+    }
+  };
+  return {
+    async append(...rows) {
+      const ids: bigint[] = [];
+      for (const { type = "contract.sample.v1", topic = "contract", key = null, headers = null, payload = "{}" } of rows) {
+        const isText = typeof payload === "string";
+        const [inserted] = await connection.query<ResultSetHeader>(
+          `insert into ${table} (type, topic, \`key\`, headers, payload, payload_bytes) values (?, ?, ?, ?, ?, ?)`,
+          [type, topic, key, headers, isText ? payload : null, isText || payload === null ? null : Buffer.from(payload)],
+        );
+        ids.push(BigInt(inserted.insertId));
       }
       return ids;
     },

@@ -1,8 +1,8 @@
 import type { TextRow } from "@waybill/sql";
-import type { LedgerRow } from "../ledger.ts";
+import type { LedgerRow } from "./ledger.ts";
 
 /**
- * Makes rows of the text columns that `statements/row-columns.ts` selects. This is the reader's inner loop: every object is born
+ * Makes rows of the text columns that `statements/row-columns.ts` of each dialect selects. This is the reader's inner loop: every object is born
  * with the same fields in the same order, and nothing but id and time is parsed.
  */
 export function ledgerRows(rows: readonly TextRow[]): LedgerRow[] {

@@ -1,0 +1,11 @@
+import type { Identifier } from "@waybill/sql";
+
+/**
+ * Takes the right to do upkeep on stream ?, to the end of the transaction. One row: up to which id history was removed. No row: somebody else has
+ * the right, or there is no such stream.
+ */
+export const lockStream = (stream: Identifier): string => `
+  select removed_to
+  from ${stream}
+  where name = ?
+  for update skip locked`;
