@@ -6,11 +6,10 @@
  * A page is found without locks and decided by comparing states, so a reader that is at a row is waited for, and a row that changed
  * meanwhile is left as it is and not counted. Going on beyond the last row *found* ends the walk even if rows come back while it runs.
  */
-import { committedValue, type Database, type Namespace, type OwnedTx, type Row, tableOf, writeAudit } from "@waybill/sql";
-import { checkLimit, type DeadLetterFilter, type DeadLetterPlace, filterValues, placeValues } from "./dead-letter-filter.ts";
-import type { DeadLetterOrigin } from "./dead-letters.ts";
-import { decideDeadLetters } from "./postgres/statements/decide.ts";
-import { findMatching } from "./postgres/statements/find-matching.ts";
+import { committedValue, type Database, type Namespace, type OwnedTx, writeAudit } from "@waybill/sql";
+import { createOperatorTable } from "./create-operator-table.ts";
+import { checkLimit, type DeadLetterFilter, type DeadLetterPlace } from "./dead-letter-filter.ts";
+import type { FoundLetter, OperatorTable, StateChange } from "./operator-table.ts";
 
 /** Who decides and why: kept in the audit with every row. */
 export interface DecisionOptions {
@@ -57,10 +56,8 @@ export function discardDeadLetters(
   return decide(database, space, filter, options, { what: "dead-letter.discard", to: "discarded", from: ["dead", "held"] });
 }
 
-interface Decision {
+interface Decision extends StateChange {
   readonly what: string;
-  readonly to: "released" | "discarded";
-  readonly from: readonly [string, string];
 }
 
 async function decide(
@@ -72,35 +69,29 @@ async function decide(
 ): Promise<Decided> {
   const { dryRun = false, batchRows = 200 } = options;
   checkLimit("The decision about dead letters", "batchRows", batchRows, 1_000);
-  const find = findMatching(tableOf(space, "dead_letter"));
+  const table = createOperatorTable(space);
   let rows = 0;
-  let after: DeadLetterPlace | null = null;
+  let after: FoundLetter | null = null;
   for (;;) {
-    const found: readonly Row[] = await database.query(find, [...decision.from, ...filterValues(filter), ...placeValues(after), batchRows]);
-    const places = found.map(toPlace);
-    if (dryRun) rows += places.length;
-    else if (places.length > 0) rows += await decideBatch(database, space, places, options, decision);
-    after = places.at(-1) ?? null;
-    if (places.length < batchRows) return { rows };
+    const found: readonly FoundLetter[] = await table.findMatching(database, decision, filter, after, batchRows);
+    if (dryRun) rows += found.length;
+    else if (found.length > 0) rows += await decideBatch(database, space, table, found, options, decision);
+    after = found.at(-1) ?? null;
+    if (found.length < batchRows) return { rows };
   }
 }
 
 async function decideBatch(
   database: Database,
   space: Namespace,
-  places: readonly DeadLetterPlace[],
+  table: OperatorTable,
+  letters: readonly FoundLetter[],
   { who, why }: DecisionOptions,
-  { what, to, from }: Decision,
+  decision: Decision,
 ): Promise<number> {
-  const sql = decideDeadLetters(tableOf(space, "dead_letter"));
-  const columns = [
-    places.map(({ origin }) => origin),
-    places.map(({ reader }) => reader),
-    places.map(({ sequence }) => String(sequence)),
-    places.map(({ messageId }) => messageId),
-  ];
+  const { what } = decision;
   const work = async (tx: OwnedTx): Promise<number> => {
-    const changed = (await tx.query(sql, [to, ...from, ...columns])).map(toPlace);
+    const changed = await table.decide(tx, decision, letters);
     for (const place of changed) await writeAudit(tx, space, { who, what, subject: subjectOf(place), why });
     return changed.length;
   };
@@ -109,13 +100,4 @@ async function decideBatch(
 
 function subjectOf({ origin, reader, sequence, messageId }: DeadLetterPlace): string {
   return `${origin} ${reader} sequence ${sequence} message ${messageId}`;
-}
-
-function toPlace(row: Row): DeadLetterPlace {
-  return {
-    origin: String(row.origin) as DeadLetterOrigin,
-    reader: String(row.reader),
-    sequence: BigInt(String(row.sequence)),
-    messageId: String(row.message_id),
-  };
 }

@@ -16,6 +16,7 @@ export type {
   Refusal,
   ReleasedLane,
 } from "./dead-letters.ts";
+export { laneDigest } from "./lane-digest.ts";
 
 // As operators see them
 

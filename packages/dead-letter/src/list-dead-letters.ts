@@ -1,7 +1,7 @@
-import { type Namespace, type Row, type Statements, tableOf } from "@waybill/sql";
-import { checkLimit, type DeadLetterFilter, type DeadLetterPlace, filterValues, placeValues } from "./dead-letter-filter.ts";
+import type { Namespace, Row, Statements } from "@waybill/sql";
+import { createOperatorTable } from "./create-operator-table.ts";
+import { checkLimit, type DeadLetterFilter, type DeadLetterPlace } from "./dead-letter-filter.ts";
 import type { DeadLetter, DeadLetterOrigin, DeadLetterState } from "./dead-letters.ts";
-import { listDeadLetters as listStatement } from "./postgres/statements/list.ts";
 
 /** A dead letter without what it carries. */
 export interface ListedDeadLetter extends Omit<DeadLetter, "headers" | "payload" | "fingerprint"> {
@@ -33,9 +33,7 @@ export async function listDeadLetters(
 ): Promise<readonly ListedDeadLetter[]> {
   const { limit = 100, after = null } = options;
   checkLimit("The list of dead letters", "limit", limit, 1_000);
-  const values = [...filterValues(options), ...placeValues(after), limit];
-  const rows = await statements.query(listStatement(tableOf(space, "dead_letter")), values);
-  return rows.map(toListed);
+  return (await createOperatorTable(space).list(statements, options, after, limit)).map(toListed);
 }
 
 function toListed(row: Row): ListedDeadLetter {

@@ -1,9 +1,9 @@
-import { forEachPostgres } from "@waybill/testing";
+import { forEachDatabase } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { discardDeadLetters, listDeadLetters, type Reader, redriveDeadLetters } from "../src/index.ts";
 import { type DeadLetterTable, deadLetterTable, letter } from "./dead-letter-table.ts";
 
-forEachPostgres((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let table: DeadLetterTable;
     let readers = 0;
@@ -15,8 +15,7 @@ forEachPostgres((server) =>
     });
     afterAll(() => table.close());
 
-    const audit = async (reader: Reader): Promise<readonly unknown[]> =>
-      table.database.query("select who, what, subject, why from app.w_audit where subject like $1 order by id", [`% ${reader.name} %`]);
+    const audit = (reader: Reader): Promise<readonly unknown[]> => table.audit(reader);
 
     test("a redrive releases dead rows only, in batches, with a line of audit for each", async () => {
       const reader = newReader();

@@ -1,5 +1,7 @@
-import { type Namespace, type Row, tableOf } from "@waybill/sql";
-import type { DeadLetter, DeadLetters, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
+import { type Namespace, tableOf } from "@waybill/sql";
+import type { DeadLetters, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
+import { insertChunks } from "../insert-chunks.ts";
+import { takeBytesMax, textOrNull, toReleasedLetter } from "../released-letter.ts";
 import { claimDeadLetter } from "./statements/claim.ts";
 import { countOpen } from "./statements/count-open.ts";
 import { findReleased } from "./statements/find-released.ts";
@@ -12,12 +14,8 @@ import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
 import { takeReleased } from "./statements/take-released.ts";
 
-/** The most rows, and about the most bytes, that one insert carries. */
+/** The most rows that one insert carries. */
 const insertRowsMax = 500;
-const insertBytesMax = 4 * 1024 * 1024;
-
-/** About the most payload that `takeReleased` answers: with rows of the largest size a call must stay small, too. */
-const takeBytesMax = 8 * 1024 * 1024;
 
 /** Below it no row has its place: an inbox uses negative sequences, too. */
 const sequenceMin = String(-(2n ** 63n));
@@ -42,7 +40,7 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     table,
 
     async insert(tx, reader, letters) {
-      for (const chunk of chunksOf(letters)) {
+      for (const chunk of insertChunks(letters, insertRowsMax)) {
         await tx.query(sql.insert, [reader.origin, reader.name, JSON.stringify(chunk.map(toJsonRow))]);
       }
     },
@@ -98,7 +96,7 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
       const { topic, key, sequence, messageId } = lane;
       const values = [reader.origin, reader.name, topic, key, String(sequence), rowsMax, takeBytesMax, messageId];
       const rows = await tx.query(sql.takeReleased, values);
-      return rows.map((row) => toDeadLetter(reader, row));
+      return rows.map((row) => toReleasedLetter(reader, row));
     },
 
     async finish(tx, reader, letter) {
@@ -136,24 +134,6 @@ function goOnAfter(after: ReleasedLane | null): readonly (string | boolean | nul
   return [null, null, String(after.sequence), after.messageId, false];
 }
 
-function chunksOf(letters: readonly NewDeadLetter[]): NewDeadLetter[][] {
-  const chunks: NewDeadLetter[][] = [];
-  let chunk: NewDeadLetter[] = [];
-  let bytes = 0;
-  for (const letter of letters) {
-    const size = (letter.payload?.length ?? 0) + (letter.headers?.length ?? 0);
-    if (chunk.length > 0 && (chunk.length === insertRowsMax || bytes + size > insertBytesMax)) {
-      chunks.push(chunk);
-      chunk = [];
-      bytes = 0;
-    }
-    chunk.push(letter);
-    bytes += size;
-  }
-  if (chunk.length > 0) chunks.push(chunk);
-  return chunks;
-}
-
 /** The names are those of the column list in `statements/insert.ts`. */
 function toJsonRow(letter: NewDeadLetter): Readonly<Record<string, string | number | boolean | null>> {
   return {
@@ -171,33 +151,4 @@ function toJsonRow(letter: NewDeadLetter): Readonly<Record<string, string | numb
     attempts: letter.attempts,
     may_be_stored: letter.mayBeStored,
   };
-}
-
-/** The names are those of the column list in `statements/take-released.ts`. */
-function toDeadLetter(reader: Reader, row: Row): DeadLetter {
-  const hex = textOrNull(row.payload_hex);
-  const createdAtMs = textOrNull(row.created_at_ms);
-  return {
-    origin: reader.origin,
-    reader: reader.name,
-    sequence: BigInt(String(row.sequence)),
-    messageId: String(row.message_id),
-    type: String(row.type),
-    topic: String(row.topic),
-    key: textOrNull(row.key),
-    headers: textOrNull(row.headers),
-    payload: hex === null ? textOrNull(row.payload) : new Uint8Array(Buffer.from(hex, "hex")),
-    createdAtMs: createdAtMs === null ? null : Number(createdAtMs),
-    reason: textOrNull(row.reason),
-    fingerprint: textOrNull(row.fingerprint),
-    attempts: Number(row.attempts),
-    mayBeStored: Number(row.may_be_stored) === 1,
-    state: "released",
-    givenUpAtMs: Number(row.given_up_at_ms),
-  };
-}
-
-/** The statements answer text for everything that is not a boolean or a small number. */
-function textOrNull(value: unknown): string | null {
-  return typeof value === "string" ? value : null;
 }

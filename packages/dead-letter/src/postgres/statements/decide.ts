@@ -17,4 +17,4 @@ export const decideDeadLetters = (letters: Identifier): string => `
   where letter.origin = chosen.origin and letter.reader = chosen.reader
     and letter.sequence = chosen.sequence and letter.message_id = chosen.message_id
     and letter.state in ($2, $3)
-  returning letter.origin, letter.reader, letter.sequence::text as sequence, letter.message_id`;
+  returning letter.origin, letter.reader, letter.sequence::text as sequence, letter.message_id, letter.position::text as position`;

@@ -9,7 +9,7 @@ import type { Identifier } from "@waybill/sql";
  * Fewer than $13: there are no more. With origin and reader given, served by the primary key.
  */
 export const findMatching = (letters: Identifier): string => `
-  select origin, reader, sequence::text as sequence, message_id
+  select origin, reader, sequence::text as sequence, message_id, position::text as position
   from ${letters}
   where state in ($1, $2)
     and ($3::text is null or origin = $3)
