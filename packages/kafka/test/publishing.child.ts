@@ -11,7 +11,7 @@ const transport = kafkaTransport({ brokers: BROKERS.split(",") });
 let isOver = false;
 process.once("SIGTERM", () => {
   isOver = true;
-  void transport.close({ deadlineMs: 5_000 });
+  transport.close({ deadlineMs: 5_000 }).catch((error: unknown) => tellParent({ name: "closeFailed", error: String(error) }));
 });
 
 let sequence = 0n;
