@@ -41,6 +41,8 @@ export { memoryTransport } from "./memory-transport.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { selfSigned } from "./self-signed.ts";
 export { freePort } from "./servers/free-port.ts";
+export type { StartedGalera, StartGaleraOptions } from "./servers/galera.ts";
+export { startGalera } from "./servers/galera.ts";
 export type { KafkaPorts, StartedBroker, StartedKafka, StartKafkaOptions } from "./servers/kafka.ts";
 export { startKafka } from "./servers/kafka.ts";
 export type { StartMariadbOptions } from "./servers/mariadb.ts";

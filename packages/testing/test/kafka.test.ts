@@ -40,6 +40,7 @@ async function produce(addresses: readonly string[], topic: string): Promise<voi
 const addressOf = (url: string): string[] => [new URL(url).host];
 
 describeLaunchedServer("a Kafka of one's own", {
+  kind: "kafka",
   missing,
   async start() {
     const kafka = await startKafka();

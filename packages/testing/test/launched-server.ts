@@ -4,11 +4,14 @@
  */
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type StartedServer, waitUntil } from "../src/index.ts";
+import { type StartedServer, startChild, waitUntil } from "../src/index.ts";
 
 export interface LaunchedServerOptions {
+  /** What `programs/telling.ts` calls it. */
+  readonly kind: string;
   /** Why it cannot be had on this machine, or null. */
   readonly missing: string | null;
   readonly start: () => Promise<StartedServer>;
@@ -23,6 +26,8 @@ export interface LaunchedServerOptions {
 /** Starts take seconds, more under load; the first one may download. */
 export const startMs = 600_000;
 const caseMs = 180_000;
+
+const program = fileURLToPath(new URL("../dist-programs/test/programs/telling.js", import.meta.url));
 
 /** Why something cannot be had, or null. With `CI=true` what is not optional must be there. */
 export async function whyNot(look: () => Promise<unknown>, isOptional = false): Promise<string | null> {
@@ -100,6 +105,21 @@ export function describeLaunchedServer(title: string, options: LaunchedServerOpt
         await waitUntil(() => processesOf(folder).length === 0, { what: "every process of the server is gone", deadlineMs: 30_000 });
         expect(readdirSync(folder)).toEqual([]);
         await expect(server.restart()).rejects.toThrow("stopped");
+      },
+      caseMs,
+    );
+
+    it.skipIf(process.platform !== "linux")(
+      "ends with the process that started it, even by kill -9",
+      async () => {
+        const child = await startChild(program, { args: ["server", "stay", options.kind] });
+        const started = await child.waitFor(({ name }) => name === "started", { deadlineMs: caseMs });
+        const folder = String(started.folder);
+        expect(processesOf(folder)).not.toEqual([]);
+        child.kill("SIGKILL");
+        await child.exited;
+        await waitUntil(() => processesOf(folder).length === 0, { what: "every process of the server is gone", deadlineMs: 30_000 });
+        rmSync(dirname(folder), { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
       },
       caseMs,
     );

@@ -10,6 +10,7 @@ const missing = await whyNot(async () => {
 });
 
 describeLaunchedServer("a MariaDB of one's own", {
+  kind: "mariadb",
   missing,
   start: () => startMariadb(),
   ...keptInMysql,
@@ -17,6 +18,7 @@ describeLaunchedServer("a MariaDB of one's own", {
 });
 
 describeLaunchedServer("a MariaDB of another Debian suite", {
+  kind: "mariadb-11",
   missing: await whyNot(() => debRoot({ suite: "sid", packages: ["mariadb-server-core"] }), true),
   start: () => startMariadb({ suite: "sid" }),
   ...keptInMysql,

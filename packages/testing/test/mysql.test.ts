@@ -8,6 +8,7 @@ import { describeLaunchedServer, startMs, whyNot } from "./launched-server.ts";
 const missing = await whyNot(() => debRoot({ suite: "sid", packages: ["mysql-server-core"] }));
 
 describeLaunchedServer("a MySQL of one's own", {
+  kind: "mysql",
   missing,
   start: () => startMysql({ settings: { max_allowed_packet: "2M" } }),
   ...keptInMysql,

@@ -51,7 +51,22 @@ interface MariadbPrograms {
  *
  * Rejects with what the server wrote if it does not come up in time, and leaves nothing behind but the cache.
  */
-export async function startMariadb(options: StartMariadbOptions = {}): Promise<StartedServer> {
+export function startMariadb(options: StartMariadbOptions = {}): Promise<StartedServer> {
+  return launchMariadb(options, {
+    settings: () => ({}),
+    isReady: async (port) => (await mysqlGreeting({ host, port })).kind === "mariadb",
+  });
+}
+
+/** What a server that is part of something larger does differently. */
+export interface MariadbPart {
+  /** Asked at each start, before what the caller sets. */
+  settings(): Readonly<Record<string, string>>;
+  isReady(port: number): Promise<boolean>;
+}
+
+/** As `startMariadb`; a cluster's nodes are started by it, too. */
+export async function launchMariadb(options: StartMariadbOptions, part: MariadbPart): Promise<StartedServer> {
   const programs = options.suite === undefined ? await installedPrograms() : await programsOf(options.suite);
   const account = serverAccount();
   const folder = await makeServerFolder("mariadb", account);
@@ -71,7 +86,8 @@ export async function startMariadb(options: StartMariadbOptions = {}): Promise<S
       `--tmpdir=${folder}`,
     ];
     await makeData({ command: programs.command, args: [...common, "--bootstrap", "--silent-startup"], env, share, folder, account });
-    const settings = Object.entries({ ...ownSettings, ...options.settings }).map(([name, value]) => `--${name}=${value}`);
+    const settings = (): readonly string[] =>
+      Object.entries({ ...ownSettings, ...part.settings(), ...options.settings }).map(([name, value]) => `--${name}=${value}`);
     return await launchServer({
       title: "MariaDB",
       version: () => version,
@@ -79,8 +95,8 @@ export async function startMariadb(options: StartMariadbOptions = {}): Promise<S
       account,
       port: options.port,
       startDeadlineMs: options.startDeadlineMs ?? 60_000,
-      program: (port) => ({ command: programs.command, args: [...common, `--port=${port}`, ...settings], env }),
-      isReady: async (port) => (await mysqlGreeting({ host, port })).kind === "mariadb",
+      program: (port) => ({ command: programs.command, args: [...common, `--port=${port}`, ...settings()], env }),
+      isReady: part.isReady,
       // The killed one's locks on its files live until the kernel has taken it apart.
       waitsForPredecessor: (output) => /Can't lock aria control file|Unable to lock|already in use/.test(output),
       endSignals: ["SIGTERM", "SIGKILL"],

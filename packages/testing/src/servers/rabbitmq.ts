@@ -4,7 +4,11 @@
  *     epmd of its own ──▶ node: AMQP, management and distribution, each on a port of its own
  *
  * Erlang nodes find each other through epmd; with one of its own a second node on this machine meets no other, and nothing of it is
- * left when both are gone. A node that is killed with SIGKILL comes back on what it had written to disk; epmd lives on meanwhile.
+ * left when both are gone.
+ *
+ * A node that is killed with SIGKILL comes back on what it had written to disk; epmd lives on meanwhile. Before 4.0 a declaration is
+ * written a moment after it was answered: a queue declared just before the kill may be gone, and confirmed messages with it. A test that
+ * declares and kills says `ctl("eval", "mnesia:sync_log().")` in between.
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

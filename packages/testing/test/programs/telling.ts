@@ -2,10 +2,40 @@
 import { chmodSync, mkdtempSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { WaybillEvent } from "@waybill/core";
-import { killOnEvent, startPostgres, tellParent } from "@waybill/testing";
+import {
+  killOnEvent,
+  type StartedServer,
+  startKafka,
+  startMariadb,
+  startMysql,
+  startPostgres,
+  startRabbitmq,
+  tellParent,
+} from "@waybill/testing";
 
 const [mode, ...rest] = process.argv.slice(2);
 const event = (epoch: bigint): WaybillEvent => ({ name: "relay.leaseRenewed", stream: "default", subscription: "default", epoch });
+
+function launch(kind: string): Promise<StartedServer> {
+  switch (kind) {
+    case "postgres":
+      return startPostgres();
+    case "mysql":
+      return startMysql();
+    case "mariadb":
+      return startMariadb();
+    case "mariadb-11":
+      return startMariadb({ suite: "sid" });
+    case "rabbitmq":
+      return startRabbitmq();
+    case "rabbitmq-4":
+      return startRabbitmq({ suite: "sid" });
+    case "kafka":
+      return startKafka().then((kafka) => kafka.broker(1));
+    default:
+      throw new Error(`No server ${kind}.`);
+  }
+}
 
 switch (mode) {
   case "kill": {
@@ -34,9 +64,10 @@ switch (mode) {
     const folder = mkdtempSync("/tmp/waybill-test-");
     chmodSync(folder, 0o755);
     process.env.TMPDIR = folder;
-    const server = await startPostgres();
+    const server = await launch(rest[1] ?? "postgres");
     tellParent({ name: "started", pid: server.pid(), folder: join(folder, readdirSync(folder)[0] ?? "") });
     if (rest[0] === "exit") process.exit(0);
+    process.stdin.resume(); // a server keeps nobody alive; this does
     break;
   }
   default:
