@@ -69,7 +69,7 @@ export interface Generation {
 /** What becomes of a hand-over. `rest`: taken, and no more until `resume`. `refused`: as if it had not been fetched; the partition rests. */
 export type Reception = "goOn" | "rest" | "refused";
 
-/** Called synchronously, never after `close` was called, never two generations mixed. */
+/** Called one after the other, never after `close` was called, never two generations mixed. A throw is a fault of ours. */
 export interface ConsumerListener {
   joined(generation: Generation): void;
   /** The group is being shared out again: the generation is still ours for commits, until `joined` or the end. */
@@ -77,13 +77,16 @@ export interface ConsumerListener {
   received(handover: Handover): Reception;
   /** A broker answered. */
   alive(sign: "fetch" | "heartbeat"): void;
-  /** The library has given up and will do nothing more. Told once; `close` is still to be called. */
-  crashed(error: WaybillError<"WAYBILL_TRANSPORT">): void;
+  /**
+   * The library has given up, or could not begin, and will do nothing more. Told once; `close` is still to be called. A configuration error
+   * means that no attempt will do better.
+   */
+  crashed(error: WaybillError<"WAYBILL_TRANSPORT" | "WAYBILL_CONFIG_INVALID">): void;
 }
 
 /** One consumer object of a library: used once, never restarted. */
 export interface OpenConsumer {
-  /** Leaves the group and ends the library's work. Resolves by the deadline, whatever the library does; never rejects. */
+  /** Leaves the group and ends the library's work, whatever state it is in. Resolves by the deadline; never rejects. */
   close(options: { readonly deadlineMs: number }): Promise<void>;
 }
 
@@ -103,9 +106,8 @@ export interface ConsumerGroupOptions {
 
 export interface ConsumerClient {
   /**
-   * Connects, and begins to join. A group without a committed position reads from the beginning.
-   *
-   * @throws WAYBILL_TRANSPORT, also if a topic does not exist; nothing is left open then
+   * Begins to connect and to join; that neither succeeds is told as a crash. A group without a committed position reads from the beginning.
+   * Topics are not created.
    */
-  open(group: ConsumerGroupOptions, listener: ConsumerListener): Promise<OpenConsumer>;
+  open(group: ConsumerGroupOptions, listener: ConsumerListener): OpenConsumer;
 }

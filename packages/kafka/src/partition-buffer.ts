@@ -71,6 +71,8 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
   let head = 0;
   /** First of their keys, and records without key, that are not out; by ordinal. */
   const ready: Entry[] = [];
+  /** Those of them that were said to come again, and when. */
+  const resting = new Set<Entry>();
   /** Unsettled records by key, in order. The first is out or ready. */
   const lines = new Map<string, Entry[]>();
   const outNow = new Map<TakenRecord, Entry>();
@@ -135,6 +137,7 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
         if (entry.dueMs > nowMs) continue;
         if (place === 0) ready.shift();
         else ready.splice(place, 1);
+        resting.delete(entry);
         const taken: TakenRecord = { ...(entry.record as BufferedRecord), redelivered: entry.redelivered };
         outNow.set(taken, entry);
         return taken;
@@ -152,13 +155,14 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       }
       entry.redelivered = true;
       entry.dueMs = nowMs + settlement.afterMs;
+      resting.add(entry);
       makeReady(entry);
       return 0;
     },
 
     nextDueMs(nowMs) {
       let next: number | null = null;
-      for (const { dueMs } of ready) if (dueMs > nowMs && (next === null || dueMs < next)) next = dueMs;
+      for (const { dueMs } of resting) if (dueMs > nowMs && (next === null || dueMs < next)) next = dueMs;
       return next;
     },
 

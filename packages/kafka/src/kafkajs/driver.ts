@@ -37,8 +37,100 @@ export interface DriverProducer {
   }): Promise<readonly DriverReceipt[]>;
 }
 
+/** A header is bytes, several of one name are a list, and a name that `Object.prototype` knows brings in what stands there. */
+export interface DriverFetchedMessage {
+  readonly offset: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly timestamp: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
+}
+
+export interface DriverBatch {
+  readonly topic: string;
+  readonly partition: number;
+  /** Where this was fetched from. */
+  readonly fetchedOffset: string;
+  /** Never empty. */
+  readonly messages: readonly DriverFetchedMessage[];
+  lastOffset(): string;
+}
+
+export interface DriverOffsets {
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+  }[];
+}
+
+export interface DriverBatchCall {
+  readonly batch: DriverBatch;
+  resolveOffset(offset: string): void;
+  /** Sends exactly these, once, under the generation of the moment. */
+  commitOffsetsIfNecessary(offsets: DriverOffsets): Promise<void>;
+}
+
+/** What the payloads of the events hold that we listen to. */
+export interface DriverConsumerEvents {
+  readonly "consumer.group_join": { readonly memberAssignment: Readonly<Record<string, readonly number[]>> };
+  readonly "consumer.rebalancing": object;
+  readonly "consumer.heartbeat": object;
+  readonly "consumer.fetch_start": { readonly nodeId: string };
+  readonly "consumer.fetch": { readonly nodeId: string };
+  readonly "consumer.start_batch_process": {
+    readonly topic: string;
+    readonly partition: number;
+    readonly batchSize: number;
+    readonly lastOffset: string;
+  };
+  readonly "consumer.crash": { readonly error: unknown };
+}
+
+export interface DriverConsumer {
+  connect(): Promise<void>;
+  subscribe(options: { readonly topics: string[]; readonly fromBeginning: true }): Promise<void>;
+  run(options: {
+    readonly autoCommit: false;
+    readonly eachBatchAutoResolve: false;
+    readonly eachBatch: (call: DriverBatchCall) => Promise<void>;
+  }): Promise<void>;
+  pause(partitions: { readonly topic: string; readonly partitions: number[] }[]): void;
+  resume(partitions: { readonly topic: string; readonly partitions: number[] }[]): void;
+  seek(position: { readonly topic: string; readonly partition: number; readonly offset: string }): void;
+  on<Name extends keyof DriverConsumerEvents>(
+    name: Name,
+    listener: (event: { readonly payload: DriverConsumerEvents[Name] }) => void,
+  ): () => void;
+  disconnect(): Promise<void>;
+}
+
+export interface DriverConsumerOptions {
+  readonly groupId: string;
+  readonly sessionTimeout: number;
+  readonly rebalanceTimeout: number;
+  readonly heartbeatInterval: number;
+  readonly maxWaitTimeInMs: number;
+  readonly maxBytesPerPartition: number;
+  readonly maxBytes: number;
+  readonly allowAutoTopicCreation: false;
+  readonly retry: {
+    readonly retries: number;
+    readonly initialRetryTime: number;
+    readonly maxRetryTime: number;
+    readonly restartOnFailure: () => Promise<false>;
+  };
+}
+
 export interface DriverAdmin {
   connect(): Promise<void>;
+  /** `offset` -1: none. */
+  fetchOffsets(options: {
+    readonly groupId: string;
+    readonly topics: string[];
+  }): Promise<
+    readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly offset: string }[] }[]
+  >;
+  fetchTopicOffsets(topic: string): Promise<readonly { readonly partition: number; readonly low: string; readonly high: string }[]>;
   fetchTopicMetadata(options: { readonly topics: string[] }): Promise<{
     readonly topics: readonly { readonly name: string; readonly partitions: readonly DriverPartition[] }[];
   }>;
@@ -81,6 +173,7 @@ export interface DriverOptions {
 
 export interface DriverKafka {
   producer(options: DriverProducerOptions): DriverProducer;
+  consumer(options: DriverConsumerOptions): DriverConsumer;
   admin(options: { readonly retry: { readonly retries: 0 } }): DriverAdmin;
 }
 
