@@ -8,12 +8,24 @@
  * stopped in between: what was started ends with the run.
  */
 import { connect, createServer, type Socket } from "node:net";
+import type { ProvidedServer } from "./servers/provide-server.ts";
 
 /** What a test gets to know of a server. */
 export type DeskAnswer =
   | { readonly kind: "used"; readonly url: string; readonly version: string }
   | { readonly kind: "skipped"; readonly reason: string }
   | { readonly kind: "failed"; readonly message: string };
+
+/**
+ * What a run says about a server that was looked for. One that must be there and is not fails whoever asked, if the run is one of CI:
+ * elsewhere tests are left out, and the run says so.
+ */
+export function deskAnswer(provided: ProvidedServer, rule: { readonly isOptional: boolean; readonly isCi: boolean }): DeskAnswer {
+  if (provided.kind === "used") return { kind: "used", url: provided.url, version: provided.version };
+  const reason = `${provided.reason}. To test on it: ${provided.advice}.`;
+  if (!rule.isCi || rule.isOptional) return { kind: "skipped", reason };
+  return { kind: "failed", message: `${provided.name} must be there when CI=true: ${reason}` };
+}
 
 export interface ServerDesk {
   /** `host:port`, for `askServerDesk`. */

@@ -4,7 +4,7 @@
  * The PostgreSQL servers are there when the first test file is loaded, listed in the environment. Every other one is started by the
  * run's set-up when somebody first asks, so that a run of unit-like tests starts no broker.
  */
-import { askServerDesk, type DeskAnswer } from "./server-desk.ts";
+import { askServerDesk, type DeskAnswer, deskAnswer } from "./server-desk.ts";
 import { provideServer } from "./servers/provide-server.ts";
 import type { ServerKindName } from "./servers/server-kinds.ts";
 
@@ -116,5 +116,5 @@ async function askFor(name: LazyServerName): Promise<DeskAnswer> {
   if (desk !== undefined && desk !== "") return askServerDesk(desk, name, askDeadlineMs);
   const { kind } = lazyServers[name];
   const provided = await provideServer({ kind, name, providers: ["environment", "standardPort"] });
-  return provided.kind === "used" ? provided : { kind: "skipped", reason: `${provided.reason}: ${provided.advice}` };
+  return deskAnswer(provided, { isOptional: lazyServers[name].isOptional, isCi: false });
 }

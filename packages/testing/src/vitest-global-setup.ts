@@ -8,7 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type DeskAnswer, openServerDesk } from "./server-desk.ts";
+import { type DeskAnswer, deskAnswer, openServerDesk } from "./server-desk.ts";
 import { startPostgres } from "./servers/postgres.ts";
 import { type ProvidedServer, provideServer } from "./servers/provide-server.ts";
 import { type LazyServerName, lazyServers, serverDeskVariable, testServersVariable } from "./test-servers.ts";
@@ -64,11 +64,7 @@ export async function setup(): Promise<() => Promise<void>> {
     if (!Object.hasOwn(lazyServers, name)) return { kind: "failed", message: `There is no test server "${name}".` };
     const { kind, isOptional } = lazyServers[name as LazyServerName];
     const provided = await provide(name, () => provideServer({ kind, name, composeFile }));
-    if (provided.kind === "used") return { kind: "used", url: provided.url, version: provided.version };
-    const reason = `${provided.reason}. ${provided.advice}`;
-    return isCi() && !isOptional
-      ? { kind: "failed", message: `${name} must be there when CI=true: ${reason}` }
-      : { kind: "skipped", reason };
+    return deskAnswer(provided, { isOptional, isCi: isCi() });
   });
   process.env[serverDeskVariable] = desk.address;
 

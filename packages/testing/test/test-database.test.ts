@@ -1,7 +1,8 @@
 import { createConnection } from "mysql2/promise";
 import { Client } from "pg";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { forEachMysql, forEachPostgres, provideServer, testBroker, testDatabase, testServer, testServers } from "../src/index.ts";
+import { serverKinds } from "../src/servers/server-kinds.ts";
 
 /** MySQL's number for it. */
 const unknownDatabase = 1049;
@@ -112,6 +113,35 @@ describe("providing a PostgreSQL", () => {
       await provided.stop();
     }
   });
+
+  it("insists on a URL that somebody named, and on the kind of server behind it", async () => {
+    vi.stubEnv("WAYBILL_TEST_MYSQL_URL", "mysql://root@127.0.0.1:1");
+    try {
+      await expect(provideServer({ kind: "mysql", providers: ["environment", "standardPort"] })).rejects.toThrow(
+        /WAYBILL_TEST_MYSQL_URL.*does not answer/,
+      );
+      const mariadb = await testServer("mariadb-local");
+      vi.stubEnv("WAYBILL_TEST_MYSQL_URL", mariadb?.url ?? "mysql://root@127.0.0.1:1");
+      await expect(provideServer({ kind: "mysql", providers: ["environment"] })).rejects.toThrow(/it is a MariaDB|ECONNREFUSED/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  it.each(["postgres", "mariadb", "mariadb-11", "mysql", "rabbitmq", "rabbitmq-4", "kafka"] as const)(
+    "says what to do for %s when no provider has one",
+    async (kind) => {
+      const broken = (): Promise<never> => Promise.reject(new Error("no programs"));
+      vi.stubEnv(serverKinds[kind].variable, "");
+      try {
+        const provided = await provideServer({ kind, providers: ["environment", "launcher"], launch: broken });
+        expect(provided).toMatchObject({ kind: "skipped", reason: `${serverKinds[kind].variable} is not set; no programs` });
+        expect(provided.kind === "skipped" && provided.advice).toContain(serverKinds[kind].variable);
+      } finally {
+        vi.unstubAllEnvs();
+      }
+    },
+  );
 
   it("refuses a server that does not exist", async () => {
     await expect(testDatabase({ server: "elsewhere" })).rejects.toThrow('no database server "elsewhere"');
