@@ -30,8 +30,8 @@ export interface Append {
   /**
    * Appends messages to *your* transaction: published if it commits, gone if it rolls back. Answers their ids in order.
    *
-   * One statement, whatever the number (one more per 5 000 messages or 32 MiB; on MySQL and MariaDB 1.5 MB, and two more for ids of the
-   * caller's own). The handle is a pg client or a mysql2 connection after BEGIN, a knex transaction, or a `Tx`; a pool or a bare knex does
+   * One statement, whatever the number (one more per 5 000 messages or 32 MiB; on MySQL and MariaDB per 100 or 1.5 MB, and two more
+   * for ids of the caller's own). The handle is a pg client or a mysql2 connection after BEGIN, a knex transaction, or a `Tx`; a pool or a bare knex does
    * not compile.
    *
    * The edge: order per key holds only if transactions with the same key exclude each other before they append; see `serialiseKey`.

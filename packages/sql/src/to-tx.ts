@@ -27,7 +27,8 @@ export function toTx(handle: TransactionHandle): Tx {
   if ((typeof unknown === "object" && unknown !== null) || typeof unknown === "function") {
     const shape = unknown as Readonly<Record<string, unknown>>;
     if (typeof shape["unitOfWork"] === "function") throw ofOurs();
-    if (typeof shape["raw"] === "function") return knexTx(handle as KnexTransaction);
+    // A connection of mysql2 with callbacks has a `raw` of its own.
+    if (typeof shape["raw"] === "function" && typeof shape["execute"] !== "function") return knexTx(handle as KnexTransaction);
     if (typeof shape["query"] === "function") {
       // Connections and pools of mysql2 have both `execute` and `escapeId`, of pg neither, of the older mysql the latter.
       if (shape["dialect"] === "postgres" || shape["dialect"] === "mysql") return handle as Tx;

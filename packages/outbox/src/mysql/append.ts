@@ -22,11 +22,15 @@ import { readClaims } from "./statements/read-claims.ts";
 import { serialiseKey } from "./statements/serialise-key.ts";
 
 /**
+ * A driver that prepares keeps every text it was given, on the server, for as long as the connection lives: so there are a hundred texts of a
+ * hundred rows at most, and not thousands of thousands.
+ *
  * A statement is one packet, which servers refuse above `max_allowed_packet`. It is not asked for: 4 MiB is what a ledger needs (`ledger.ts` looks), and
  * as text a byte takes two at most. One message has 1 000 000 bytes.
  */
+const rowsPerStatementMax = 100;
 const bounds: StatementBounds = {
-  messagesMax: 5_000,
+  messagesMax: rowsPerStatementMax,
   bytesMax: 1_500_000,
   bytesOf: ({ type, topic, key, headers, payload, payloadBytes }) => {
     const texts = [type, topic, key, headers, payload].reduce((bytes, text) => bytes + (text === null ? 0 : Buffer.byteLength(text)), 0);
@@ -53,7 +57,10 @@ export function mysqlAppending(tables: LedgerTables): Appending {
   return {
     lockKeys: async (tx, keys) => {
       const locks = [...new Set(keys.map(keyLockOf))].sort((a, b) => a - b);
-      if (locks.length > 0) await tx.query(serialiseKey(tables.keyLocks, locks.length), locks);
+      for (let from = 0; from < locks.length; from += rowsPerStatementMax) {
+        const some = locks.slice(from, from + rowsPerStatementMax);
+        await tx.query(serialiseKey(tables.keyLocks, some.length), some);
+      }
     },
     appendStored: async (tx, messages) => {
       const repeated: Repeated[] = [];

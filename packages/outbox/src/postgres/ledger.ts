@@ -71,27 +71,23 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
 }
 
 function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
-  const [isReadOnly, highestId, step, cache, encoding, serverIdentity, ledgerIdentity, nowMs] = rows[0] as string[] as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string | null,
-    string,
-  ];
+  const [isReadOnly, highestId, step, cache, encoding, serverIdentity, ledgerIdentity, nowMs, fsync, synchronousCommit] =
+    rows[0] as string[] as [string, string, string, string, string, string, string | null, string, string, string];
   const unsafe = [
     ...(step === "1" ? [] : [`ids step by ${step} instead of 1`]),
     ...(cache === "1" ? [] : [`ids are cached by ${cache}, so that a later one may be smaller`]),
     ...(encoding === "UTF8" ? [] : [`the database is encoded in ${encoding} instead of UTF8`]),
     ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
   ];
+  const warnings = [
+    ...(fsync === "on" ? [] : ["fsync is off: a crash of the machine may destroy the database"]),
+    ...(synchronousCommit === "off" ? ["synchronous_commit is off: a crash may take back what was published"] : []),
+  ];
   return {
     isReadOnly: isReadOnly === "t",
     highestId: BigInt(highestId),
     unsafe: unsafe.length === 0 ? null : unsafe.join("; "),
-    warnings: [],
+    warnings,
     serverIdentity,
     ledgerIdentity: ledgerIdentity ?? "",
     nowMs: Number(nowMs),
