@@ -98,8 +98,10 @@ export function createTopics({ client, clock, random, onChange }: TopicsOptions)
         if (before !== null) onChange(topic, before, null);
         return;
       case "unreachable":
-        noteReach(false, notSent(description.reason, "transport", description.cause));
-        state.askAtMs = silence?.untilMs ?? nowMs;
+        state.failures += 1;
+        state.askAtMs = nowMs + backoffMs(backoff, state.failures, random);
+        // A topic that is known can do without the answer; its sends tell whether brokers are there.
+        if (before === null) noteReach(false, notSent(description.reason, "transport", description.cause));
     }
   };
 

@@ -29,30 +29,10 @@ afterAll(async () => {
   await kafka?.stop();
 });
 
-interface PartitionState {
-  readonly partitionId: number;
-  readonly leader: number;
-  readonly replicas: readonly number[];
-  readonly isr: readonly number[];
-}
-
-/** Over connections of its own each time: an admin that has met a frozen broker is slow to forget it. */
-async function statesOf(topic: string): Promise<readonly PartitionState[]> {
-  const admin = topics.kafka.admin({ retry: { retries: 0 } });
-  try {
-    await admin.connect();
-    return (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? [];
-  } catch {
-    return [];
-  } finally {
-    admin.disconnect().catch(() => undefined);
-  }
-}
-
 async function untilInSync(topic: string): Promise<void> {
   await waitUntil(
     async () => {
-      const states = await statesOf(topic);
+      const states = await topics.states(topic);
       return states.length === partitions && states.every(({ isr, leader }) => isr.length === 3 && leader > 0);
     },
     { what: "all replicas are in sync", deadlineMs: faultDeadlineMs, intervalMs: 100 },
@@ -60,7 +40,7 @@ async function untilInSync(topic: string): Promise<void> {
 }
 
 async function moveLeader(topic: string, partition: number): Promise<void> {
-  const state = (await statesOf(topic)).find(({ partitionId }) => partitionId === partition);
+  const state = (await topics.states(topic)).find(({ partitionId }) => partitionId === partition);
   const replicas = [...(state?.replicas ?? [])];
   const others = replicas.filter((id) => id !== state?.leader);
   const next = others[0] ?? 0;
@@ -69,7 +49,7 @@ async function moveLeader(topic: string, partition: number): Promise<void> {
   await admin.connect();
   await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas: order }] }] });
   admin.disconnect().catch(() => undefined);
-  await waitUntil(async () => (await statesOf(topic)).find(({ partitionId }) => partitionId === partition)?.leader === next, {
+  await waitUntil(async () => (await topics.states(topic)).find(({ partitionId }) => partitionId === partition)?.leader === next, {
     what: `broker ${next} leads partition ${partition}`,
     deadlineMs: faultDeadlineMs,
     intervalMs: 50,
@@ -104,7 +84,7 @@ test(`${campaign.moves} leadership moves, ${campaign.kills} kills and ${campaign
   for (; faults.length > 0; ) {
     const [fault] = faults.splice(Math.floor(random.fraction() * faults.length), 1);
     const partition = Math.floor(random.fraction() * partitions);
-    const broker = kafka.broker((await statesOf(topic)).find(({ partitionId }) => partitionId === partition)?.leader ?? 1);
+    const broker = kafka.broker((await topics.states(topic)).find(({ partitionId }) => partitionId === partition)?.leader ?? 1);
     if (fault === "move") {
       await moveLeader(topic, partition);
     } else if (fault === "kill") {
@@ -161,7 +141,7 @@ test("K18: a leader that freezes is left behind while it is still frozen", { tim
   const transport = kafkaTransport({ brokers: kafka.addresses, client });
   const make = messagesOf(topic);
   await publishUntilConfirmed(transport, [make({ key: "a" })]);
-  const [state] = await statesOf(topic);
+  const [state] = await topics.states(topic);
   const leader = kafka.broker(state?.leader ?? 0);
   await leader.freeze();
   try {
@@ -171,4 +151,40 @@ test("K18: a leader that freezes is left behind while it is still frozen", { tim
     await leader.resume();
     await transport.close({ deadlineMs: 5_000 });
   }
+});
+
+test("a topic with fewer replicas in sync than it promises waits, its neighbour goes on, and nothing of it is stored", {
+  timeout: 240_000,
+}, async () => {
+  // Two replicas and both needed; the neighbour has three and needs two.
+  const short = await topics.create({ partitions: 1, replicas: 2, settings: { "min.insync.replicas": "2" } });
+  const neighbour = await topics.create({ partitions: 1, replicas: 3 });
+  const transport = kafkaTransport({ brokers: kafka.addresses, client });
+  const [make, makeNeighbour] = [messagesOf(short), messagesOf(neighbour)];
+  const sent = [make({ key: "a" })];
+  await publishUntilConfirmed(transport, sent);
+  const [state] = await topics.states(short);
+  const follower = kafka.broker(state?.replicas.find((id) => id !== state.leader) ?? 0);
+  await follower.kill("SIGKILL");
+  try {
+    // Until the leader has noticed, what it is sent may be stored: unknown. From then on it refuses.
+    await waitUntil(
+      async () => {
+        const message = make({ key: "a" });
+        const [outcome] = await transport.publish([message], { deadlineMs: 10_000 });
+        if (told(outcome) === "retry topic notEnoughReplicas:19") return true;
+        sent.push(message);
+        return false;
+      },
+      { what: "the leader refuses", deadlineMs: 60_000, intervalMs: 100 },
+    );
+    await publishUntilConfirmed(transport, [makeNeighbour({ key: "a" })]);
+  } finally {
+    await follower.restart();
+  }
+  const last = make({ key: "a" });
+  await publishUntilConfirmed(transport, [last]);
+  await transport.close({ deadlineMs: 5_000 });
+  const known = new Set([...sent, last].map(({ id }) => id));
+  expect((await topics.read(short)).filter(({ message }) => !known.has(message.id))).toEqual([]);
 });

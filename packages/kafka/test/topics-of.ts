@@ -14,6 +14,13 @@ export interface ReadRecord {
   readonly message: ReceivedMessage;
 }
 
+export interface PartitionState {
+  readonly partitionId: number;
+  readonly leader: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
 export interface Topics {
   readonly addresses: readonly string[];
   readonly kafka: Kafka;
@@ -26,6 +33,8 @@ export interface Topics {
   }): Promise<string>;
   remove(topic: string): Promise<void>;
   addPartitions(topic: string, count: number): Promise<void>;
+  /** As some broker has them now; empty if that one does not answer or does not know the topic yet. */
+  states(topic: string): Promise<readonly PartitionState[]>;
   /** Everything in the topic now, partition by partition. */
   read(topic: string): Promise<readonly ReadRecord[]>;
   /** Removes the topics it made. */
@@ -92,6 +101,18 @@ export async function topicsOf(url: string): Promise<Topics> {
     },
     async addPartitions(topic, count) {
       await admin.createPartitions({ topicPartitions: [{ topic, count }] });
+    },
+    async states(topic) {
+      // Over connections of its own each time: an admin that has met a frozen broker is slow to forget it.
+      const own = kafka.admin({ retry: { retries: 0 } });
+      try {
+        await own.connect();
+        return (await own.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? [];
+      } catch {
+        return [];
+      } finally {
+        own.disconnect().catch(() => undefined);
+      }
     },
     read,
     async close() {
