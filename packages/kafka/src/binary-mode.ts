@@ -21,6 +21,6 @@ export function toRecord(message: OutgoingMessage): KafkaRecord {
     value: message.payload,
     headers,
     // A time before 1970 has no place in a record; `ce_time` carries it.
-    timestampMs: Math.max(0, message.createdAtMs),
+    timestampMs: Math.max(0, Math.floor(message.createdAtMs)),
   };
 }

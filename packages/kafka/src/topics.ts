@@ -74,11 +74,14 @@ export function createTopics({ client, clock, random, onChange }: TopicsOptions)
   };
 
   const noteReach: Topics["noteReach"] = (isReached, outcome) => {
-    if (isReached || outcome === undefined) silence = null;
-    else {
-      const failures = (silence?.failures ?? 0) + 1;
-      silence = { failures, untilMs: clock.monotonicMs() + backoffMs(backoff, failures, random), outcome };
+    if (isReached || outcome === undefined) {
+      silence = null;
+      return;
     }
+    const nowMs = clock.monotonicMs();
+    if (silence !== null && nowMs < silence.untilMs) return; // under way before: one failure, not many
+    const failures = (silence?.failures ?? 0) + 1;
+    silence = { failures, untilMs: nowMs + backoffMs(backoff, failures, random), outcome };
   };
 
   const learn = (topic: string, state: Known, description: KafkaTopicDescription): void => {

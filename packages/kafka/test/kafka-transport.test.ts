@@ -3,6 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { isWaybillError, secret } from "@waybill/core";
 import { type KafkaTransportOptions, kafkaTransport } from "@waybill/kafka";
 import { freePort, type StartedKafka, selfSigned, startKafka, testBroker } from "@waybill/testing";
+import { type AclEntry, AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from "kafkajs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { messagesOf, publishUntilConfirmed, told } from "./sample-messages.ts";
 import { addScramUser } from "./scram-user.ts";
@@ -129,6 +130,9 @@ describe("on a broker that asks who comes", () => {
         listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort},SASL://127.0.0.1:${saslPort},TLS://127.0.0.1:${tlsPort}`,
         "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},SASL://127.0.0.1:${saslPort},TLS://127.0.0.1:${tlsPort}`,
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "true",
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512,OAUTHBEARER",
         "listener.name.sasl.plain.sasl.jaas.config": `${plain} user_${users.plain.username}="${users.plain.password}";`,
         "listener.name.sasl.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
@@ -160,6 +164,32 @@ describe("on a broker that asks who comes", () => {
       "confirmed",
     );
     expect(await publishOver({ sasl: { mechanism: "scram-sha-512", ...users.scram } }, saslPort)).toBe("confirmed");
+  });
+
+  test("a user who may not see or not write a topic waits, and other topics go on", async () => {
+    const [unseen, unwritable] = [await topics.create(), await topics.create()];
+    const admin = topics.kafka.admin();
+    await admin.connect();
+    const allowed = (resourceName: string, principal: string, operation: AclOperationTypes): AclEntry => ({
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      principal,
+      host: "*",
+      operation,
+      permissionType: AclPermissionTypes.ALLOW,
+    });
+    const acl = [
+      allowed(unseen, "User:somebody", AclOperationTypes.WRITE),
+      allowed(unwritable, "User:relay", AclOperationTypes.DESCRIBE),
+      allowed(unwritable, "User:somebody", AclOperationTypes.WRITE),
+    ];
+    await admin.createAcls({ acl });
+    await admin.disconnect();
+    const transport = transportOf({ brokers: [`127.0.0.1:${saslPort}`], sasl: { mechanism: "plain", ...users.plain } });
+    const batch = [unseen, unwritable, topic].map((each) => messagesOf(each)({ key: "a" }));
+    const outcomes = await transport.publish(batch, { deadlineMs: 15_000 });
+    expect(outcomes.map(told)).toEqual(["retry topic topicAuthorizationFailed:29", "unknown topic ambiguous:29", "confirmed"]);
   });
 
   test("a token is let in", async () => {
