@@ -19,6 +19,7 @@ import { changeState } from "./statements/change-state.ts";
 import { claimDeadLetter } from "./statements/claim.ts";
 import { countOpen } from "./statements/count-open.ts";
 import { findBehind } from "./statements/find-behind.ts";
+import { findDecided } from "./statements/find-decided.ts";
 import { findReleased } from "./statements/find-released.ts";
 import { findReleasedAlone } from "./statements/find-released-alone.ts";
 import { finishDeadLetter } from "./statements/finish.ts";
@@ -48,6 +49,7 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
     claim: claimDeadLetter(table),
     count: countOpen(table),
     findBehind: findBehind(table),
+    findDecided: findDecided(table),
     findReleased: findReleased(table),
     findReleasedAlone: findReleasedAlone(table),
     finish: finishDeadLetter(table),
@@ -176,8 +178,9 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
       return { dead: Number(row?.dead), held: Number(row?.held), released: Number(row?.released) };
     },
 
-    removeDecided(statements, reader, olderThanMs, rowsMax) {
-      return statements.execute(sql.removeDecided, [...readerOf(reader), olderThanMs, rowsMax]);
+    async removeDecided(statements, reader, olderThanMs, rowsMax) {
+      const old = positionsOf(await statements.query(sql.findDecided, [...readerOf(reader), olderThanMs, rowsMax]));
+      return old.length === 0 ? 0 : statements.execute(sql.removeDecided, [listOf(old)]);
     },
   };
 }
