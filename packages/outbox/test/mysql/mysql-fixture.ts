@@ -15,6 +15,8 @@ export interface MysqlFixture {
   client(options?: mysql.ConnectionOptions): Promise<mysql.Connection>;
   /** One statement of the application's, committed. */
   run(sql: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  /** Opens the session of `run` anew, after the server was restarted. */
+  reconnect(): Promise<void>;
   /** Empties the ledger and begins its ids anew. */
   clear(): Promise<void>;
   drop(): Promise<void>;
@@ -34,8 +36,12 @@ export async function mysqlFixture(server: { readonly name: string } | { readonl
     clients.push(made);
     return made;
   };
-  const main = await client();
-  await main.query("set session lock_wait_timeout = 10"); // a test that leaves a transaction open fails soon
+  const openMain = async (): Promise<mysql.Connection> => {
+    const opened = await client();
+    await opened.query("set session lock_wait_timeout = 10"); // a test that leaves a transaction open fails soon
+    return opened;
+  };
+  let main = await openMain();
   const run = async (sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
     const [rows] = await main.query(sql, [...values]);
     return Array.isArray(rows) ? (rows as Record<string, unknown>[]) : [];
@@ -54,6 +60,9 @@ export async function mysqlFixture(server: { readonly name: string } | { readonl
     },
     client,
     run,
+    reconnect: async () => {
+      main = await openMain();
+    },
     clear: async () => {
       await run("truncate table waybill_outbox");
       await run("truncate table waybill_outbox_id");
