@@ -24,20 +24,40 @@ export async function senderTo(kafka: Kafka): Promise<Sender> {
   await producer.connect();
   return {
     async send(topic, messages, partitionOf = () => 0) {
-      for (let from = 0; from < messages.length; from += 500) {
-        const records = messages.slice(from, from + 500).map((message, place) => {
-          const { key, value, headers, timestampMs } = toRecord(message);
-          return {
-            key: key === null ? null : Buffer.from(key),
-            value: value === null ? null : Buffer.from(value),
-            headers: Object.fromEntries(headers),
-            timestamp: String(timestampMs),
-            partition: partitionOf(message, from + place),
-          };
-        });
-        await producer.send({ topic, acks: -1, messages: records });
+      let batch: ReturnType<typeof recordOf>[] = [];
+      let bytes = 0;
+      for (const [place, message] of messages.entries()) {
+        const record = recordOf(message, partitionOf(message, place));
+        const size = record.value?.length ?? 0;
+        if (batch.length === 500 || bytes + size > 500_000) {
+          if (batch.length > 0) await producer.send({ topic, acks: -1, messages: batch });
+          [batch, bytes] = [[], 0];
+        }
+        batch.push(record);
+        bytes += size;
       }
+      if (batch.length > 0) await producer.send({ topic, acks: -1, messages: batch });
     },
     close: () => producer.disconnect(),
+  };
+}
+
+function recordOf(
+  message: OutgoingMessage,
+  partition: number,
+): {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Record<string, string>;
+  readonly timestamp: string;
+  readonly partition: number;
+} {
+  const { key, value, headers, timestampMs } = toRecord(message);
+  return {
+    key: key === null ? null : Buffer.from(key),
+    value: value === null ? null : Buffer.from(value),
+    headers: Object.fromEntries(headers),
+    timestamp: String(timestampMs),
+    partition,
   };
 }
