@@ -1,14 +1,10 @@
 import { Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type StartedKafka, startKafka, waitUntil } from "../src/index.ts";
-import { findProgram } from "../src/servers/find-program.ts";
 import { kafkaGreeting } from "../src/servers/kafka-greeting.ts";
-import { describeLaunchedServer, startMs, whyNot } from "./launched-server.ts";
+import { describeLaunchedServer, kafkaProgramsAreThere, startMs, whyNot } from "./launched-server.ts";
 
-const missing = await whyNot(async () => {
-  for (const program of ["java", "mvn"])
-    if ((await findProgram(program)) === null) throw new Error(`there is no ${program}: install Java 17 and Maven`);
-});
+const missing = await whyNot(kafkaProgramsAreThere);
 
 function client(addresses: readonly string[]): Kafka {
   return new Kafka({ brokers: [...addresses], logLevel: logLevel.NOTHING, retry: { retries: 20, maxRetryTime: 2_000 } });

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type StartedServer, startChild, waitUntil } from "../src/index.ts";
+import { findProgram } from "../src/servers/find-program.ts";
 
 export interface LaunchedServerOptions {
   /** What `programs/telling.ts` calls it. */
@@ -38,6 +39,12 @@ export async function whyNot(look: () => Promise<unknown>, isOptional = false): 
     if (process.env.CI === "true" && !isOptional) throw error;
     return (error as Error).message;
   }
+}
+
+/** For `whyNot`: what `startKafka` needs of this machine. */
+export async function kafkaProgramsAreThere(): Promise<void> {
+  for (const program of ["java", "mvn"])
+    if ((await findProgram(program)) === null) throw new Error(`there is no ${program}: install Java 17 and Maven`);
 }
 
 /** Defines the cases. */
