@@ -1,5 +1,5 @@
 import type { OutgoingMessage } from "@waybill/core";
-import { testName } from "@waybill/testing";
+import { testName, waitUntil } from "@waybill/testing";
 import { type ChannelModel, type ConfirmChannel, connect, type Options } from "amqplib";
 import { toPublish } from "../src/binary-mode.ts";
 import type { RabbitmqQueue } from "../src/topology.ts";
@@ -11,6 +11,8 @@ export interface QueueFixture {
   readonly queue: RabbitmqQueue;
   /** Publishes as our transport does, straight into the queue. */
   publish(messages: readonly OutgoingMessage[], queue?: string): Promise<void>;
+  /** As `publish`, again and again until it is confirmed: whatever becomes of the connection meanwhile. */
+  publishAgain(...messages: readonly OutgoingMessage[]): Promise<void>;
   /** Publishes what a foreign producer might. */
   publishForeign(content: Buffer, options: Options.Publish): Promise<void>;
   /** Messages that are ready. */
@@ -49,16 +51,28 @@ export async function queueFixture(url: string, over: Partial<RabbitmqQueue> = {
   };
 
   await (await channel()).assertQueue(queue.name, { durable: true, arguments: queueArguments(queue) });
+  const publish = async (messages: readonly OutgoingMessage[], name = queue.name): Promise<void> => {
+    used.add(name);
+    for (const message of messages) {
+      const made = toPublish(message);
+      if ("problem" in made) throw new Error(made.problem);
+      await confirmed(name, made.content, made.options as Options.Publish);
+    }
+  };
   return {
     url,
     queue,
-    async publish(messages, name = queue.name) {
-      used.add(name);
-      for (const message of messages) {
-        const made = toPublish(message);
-        if ("problem" in made) throw new Error(made.problem);
-        await confirmed(name, made.content, made.options as Options.Publish);
-      }
+    publish,
+    async publishAgain(...messages) {
+      for (const message of messages)
+        await waitUntil(
+          () =>
+            publish([message]).then(
+              () => true,
+              () => false,
+            ),
+          { what: "a message is confirmed", deadlineMs: 30_000 },
+        );
     },
     publishForeign: (content, options) => confirmed(queue.name, content, options),
     ready: async (name = queue.name) => (await (await channel()).checkQueue(name)).messageCount,
