@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { codeOf, decide, decideAfterAttempt, isRepeatPossible, judgeFailure, unfinished } from "./decision.ts";
 
 const known = { isTypeKnown: true, isPoison: false, hasUsableId: true, isLastChance: false };
-const database = (sqlState: string | null): Error =>
-  waybillError("WAYBILL_DATABASE", "no", { operation: "inbox", sqlState, errno: null, isTransient: true });
+const database = (sqlState: string | null, errno: number | null = null): Error =>
+  waybillError("WAYBILL_DATABASE", "no", { operation: "inbox", sqlState, errno, isTransient: true });
 
 test("a claimed message runs, unless its type is unknown, its id unusable or its attempts never ended", () => {
   const claimed = { kind: "claimed" } as const;
@@ -56,6 +56,8 @@ test("an attempt that ended badly counts as failed, one that never ended as star
   expect(judgeFailure(new Error("late"), { ...at, isDeadlinePassed: true })).toEqual({ kind: "attempt", isFailed: false });
   expect(judgeFailure(database("40P01"), at)).toEqual({ kind: "disturbed" });
   expect(judgeFailure(database("40001"), at)).toEqual({ kind: "disturbed" });
+  expect(judgeFailure(database("HY000", 1205), at)).toEqual({ kind: "disturbed" });
+  expect(judgeFailure(database("HY000", 1366), at)).toEqual({ kind: "attempt", isFailed: true });
   expect(judgeFailure(database(null), { ...at, phase: "before" })).toEqual({ kind: "disturbed" });
   expect(judgeFailure(new Error("cut"), { ...at, isStopped: true })).toEqual({ kind: "stopped" });
 });
@@ -77,6 +79,7 @@ test("attempts end at their limit, those that never ended at theirs", () => {
 
 test("the code of an error never holds what its message holds", () => {
   expect(codeOf(database("23505"))).toBe("SQLSTATE_23505");
+  expect(codeOf(database("HY000", 1366))).toBe("MYSQL_1366");
   expect(codeOf(database(null))).toBe("WAYBILL_DATABASE");
   expect(codeOf(new TypeError("order of ann@example.com"))).toBe("TypeError");
   expect(codeOf(Object.assign(new Error("x"), { code: "ECONNREFUSED" }))).toBe("ECONNREFUSED");

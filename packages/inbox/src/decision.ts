@@ -100,9 +100,11 @@ export function judgeFailure(
   return { kind: "attempt", isFailed: true };
 }
 
-/** Serialization failure or deadlock, and the unit was repeated as often as it may be. */
+/** Serialization failure or deadlock (on MySQL also 1205, a wait for a lock that ran out), and the unit was repeated as often as it may be. */
 function isLockConflict(error: Error): boolean {
-  return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "40001" || error.facts.sqlState === "40P01");
+  if (!isWaybillError(error, "WAYBILL_DATABASE")) return false;
+  const { sqlState, errno } = error.facts;
+  return sqlState === "40001" || sqlState === "40P01" || errno === 1205;
 }
 
 export type AfterAttempt = { readonly kind: "again"; readonly afterMs: number } | { readonly kind: "putAside"; readonly reason: string };
@@ -120,9 +122,15 @@ export function decideAfterAttempt(
 
 /** A short, safe name of an error: a code where it has one, never its message, which may quote a payload. */
 export function codeOf(error: unknown): string {
-  if (isWaybillError(error, "WAYBILL_DATABASE")) return error.facts.sqlState === null ? error.code : `SQLSTATE_${error.facts.sqlState}`;
+  if (isWaybillError(error, "WAYBILL_DATABASE")) return databaseCode(error.facts) ?? error.code;
   if (!(error instanceof Error)) return "UNKNOWN";
   const { code } = error as { readonly code?: unknown };
   if (typeof code === "string" && /^[A-Za-z0-9_.-]{1,64}$/.test(code)) return code;
   return /^[A-Za-z0-9_.-]{1,64}$/.test(error.name) ? error.name : "UNKNOWN";
+}
+
+/** MySQL's own number says more than its SQLSTATE, which is HY000 for most errors. */
+function databaseCode({ sqlState, errno }: { readonly sqlState: string | null; readonly errno: number | null }): string | null {
+  if (errno !== null) return `MYSQL_${errno}`;
+  return sqlState === null ? null : `SQLSTATE_${sqlState}`;
 }

@@ -3,7 +3,7 @@
  * not handled yet. All of it belongs to one consumer.
  *
  * A store opens nothing and ends nothing: what must commit together with the handler is given its unit, everything else is one
- * statement, and so a transaction of itself.
+ * statement, and so a transaction of itself, or where one cannot do it a unit of its own.
  */
 import type { Lane } from "@waybill/dead-letter";
 import type { OwnedTx, Statements, Units } from "@waybill/sql";
@@ -67,13 +67,13 @@ export interface InboxStore {
   /** The counts so far, or null. Changes nothing. */
   readAttempts(statements: Statements, messageId: string): Promise<Attempts | null>;
   /** Counts the start of an attempt. Answers the counts with it; null, and counts nothing, if the message is handled. */
-  startAttempt(statements: Statements, messageId: string): Promise<Attempts | null>;
+  startAttempt(database: Statements & Units, messageId: string): Promise<Attempts | null>;
   /**
    * Counts an attempt that failed, and its start if that was not counted. `isFailed` false: only the start, as of an attempt that
    * ended with its process.
    */
   countAttempt(
-    statements: Statements,
+    database: Statements & Units,
     messageId: string,
     attempt: { readonly isStartCounted: boolean; readonly isFailed: boolean },
   ): Promise<Attempts>;

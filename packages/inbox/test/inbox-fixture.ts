@@ -1,7 +1,7 @@
 import { catalogue, message, newMessageId, type ReceivedMessage, type WaybillEvent } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
-import { type Database, migrateUp, namespace, openDatabase, sqlMigrations, type Tx } from "@waybill/sql";
-import { testDatabase } from "@waybill/testing";
+import { type Database, migrateUp, type Namespace, namespace, openDatabase, sqlMigrations, type Tx } from "@waybill/sql";
+import { forEachDatabase, type TestDatabaseServer, testDatabase } from "@waybill/testing";
 import { createInbox, type Inbox, type InboxOptions, inboxMigrations } from "../src/index.ts";
 
 export interface OrderPlaced {
@@ -18,35 +18,84 @@ export const shop = catalogue({
 export interface InboxFixture {
   readonly url: string;
   readonly database: Database;
+  readonly space: Namespace;
+  /** A statement with `$1`, `$2`, … in this order, in the dialect's own placeholders. */
+  sql(text: string): string;
+  /** What a COMMIT is on the wire, and nothing else: the sessions' own settings are about commits, too. */
+  readonly commit: string;
+  /** A statement that takes so many seconds. */
+  sleep(seconds: number): string;
   /** Makes an inbox of consumer `c`, with what it reports in `events`. */
   inbox(options?: Partial<InboxOptions>): { readonly inbox: Inbox; readonly events: WaybillEvent[] };
+  /** What a handler of these tests does: writes the effect of a message. */
+  effect(tx: Tx, messageId: string, consumer?: string): Promise<void>;
   /** Message ids in the order of their effects. */
   effects(consumer?: string): Promise<readonly string[]>;
   /** `messageId state reason` of each dead letter, in the order of their places. */
   letters(consumer?: string): Promise<readonly string[]>;
+  /** Ids of the messages that a consumer has handled, ascending. */
+  handled(consumer?: string): Promise<readonly string[]>;
+  /** Makes a consumer remember that it has handled messages, so many hours ago. */
+  remember(consumer: string, messageIds: readonly string[], hoursAgo: number): Promise<void>;
   count(table: "inbox" | "inbox_attempt" | "audit", where?: string): Promise<number>;
+  /** How many sessions of this database have a transaction open. */
+  openTransactions(): Promise<number>;
+  /** How many sessions of this database run a statement in which this stands. */
+  running(text: string): Promise<number>;
   clear(): Promise<void>;
   close(): Promise<void>;
 }
 
-export const space = namespace("postgres");
+/** What is said in each dialect's own words. */
+const words = {
+  postgres: {
+    id: "bigint generated always as identity",
+    messageId: "message_id",
+    sleep: "pg_sleep",
+    hoursAgo: (hours: number) => `clock_timestamp() - interval '${hours} hours'`,
+    token: "",
+    open: "select 1 from pg_stat_activity where datname = current_database() and state like 'idle in%'",
+    running:
+      "select 1 from pg_stat_activity where datname = current_database() and state = 'active' and strpos(query, $1) > 0 and pid <> pg_backend_pid()",
+  },
+  mysql: {
+    id: "bigint auto_increment primary key",
+    messageId: "convert(message_id using utf8mb4) as message_id",
+    sleep: "sleep",
+    hoursAgo: (hours: number) => `utc_timestamp(6) - interval ${hours} hour`,
+    token: "uuid()",
+    open: `select 1 from information_schema.innodb_trx
+           join information_schema.processlist as session on session.id = trx_mysql_thread_id where session.db = database()`,
+    running:
+      "select 1 from information_schema.processlist where db = database() and command = 'Query' and instr(info, ?) > 0 and id <> connection_id()",
+  },
+} as const;
 
-/** Writes the effect of a message: what a handler of these tests does. */
-export const effect = async (tx: Tx, messageId: string, consumer = "c"): Promise<void> => {
-  await tx.query("insert into effect (consumer, message_id) values ($1, $2)", [consumer, messageId]);
-};
+/** COMMIT with what stands before it: on MariaDB the byte of the command, on MySQL a count that follows it. */
+function commitOn({ dialect, name }: TestDatabaseServer): string {
+  if (dialect === "postgres") return "commit";
+  return name.startsWith("mariadb") ? "\u0003commit" : "\u0001commit";
+}
 
-export async function inboxFixture(server?: string): Promise<InboxFixture> {
-  const place = await testDatabase(server === undefined ? {} : { server });
+export async function inboxFixture(server: TestDatabaseServer): Promise<InboxFixture> {
+  const { dialect } = server;
+  const place = await testDatabase({ server: server.name });
   const database = openDatabase({ url: place.url, connections: 10 });
+  const space = namespace(dialect);
+  const own = words[dialect];
+  const sql = (text: string): string => (dialect === "mysql" ? text.replaceAll(/\$\d+/g, "?") : text);
   await migrateUp(database, space, [sqlMigrations, deadLetterMigrations, inboxMigrations]);
   await database.query(
-    "create table effect (id bigint generated always as identity, consumer text not null, message_id text not null)",
+    `create table effect (id ${own.id}, consumer varchar(100) not null default 'c', message_id varchar(255) not null)`,
     [],
   );
   return {
     url: place.url,
     database,
+    space,
+    sql,
+    commit: commitOn(server),
+    sleep: (seconds) => `select ${own.sleep}(${seconds})`,
     inbox(options = {}) {
       const events: WaybillEvent[] = [];
       const inbox = createInbox({
@@ -58,28 +107,51 @@ export async function inboxFixture(server?: string): Promise<InboxFixture> {
       });
       return { inbox, events };
     },
+    async effect(tx, messageId, consumer = "c") {
+      await tx.query(sql("insert into effect (consumer, message_id) values ($1, $2)"), [consumer, messageId]);
+    },
     async effects(consumer = "c") {
-      const rows = await database.query("select message_id from effect where consumer = $1 order by id", [consumer]);
+      const rows = await database.query(sql("select message_id from effect where consumer = $1 order by id"), [consumer]);
       return rows.map((row) => row["message_id"] as string);
     },
     async letters(consumer = "c") {
-      const sql =
-        "select message_id, state, reason from waybill_dead_letter where origin = 'inbox' and reader = $1 order by sequence, position";
-      const rows = await database.query(sql, [consumer]);
+      const text = `select ${own.messageId}, state, reason from waybill_dead_letter where origin = 'inbox' and reader = $1 order by sequence, position`;
+      const rows = await database.query(sql(text), [consumer]);
       return rows.map((row) => `${String(row["message_id"])} ${String(row["state"])} ${String(row["reason"])}`);
     },
-    async count(table, where = "true") {
-      const [row] = await database.query(`select count(*)::int as rows from waybill_${table} where ${where}`, []);
-      return row?.["rows"] as number;
+    async handled(consumer = "c") {
+      const text = `select ${own.messageId} from waybill_inbox where consumer = $1 order by waybill_inbox.message_id`;
+      return (await database.query(sql(text), [consumer])).map((row) => row["message_id"] as string);
     },
+    async remember(consumer, messageIds, hoursAgo) {
+      const columns = `consumer, message_id, fingerprint, handled_at${own.token === "" ? "" : ", token"}`;
+      const row = (id: string): string =>
+        `('${consumer}', '${id}', 'f', ${own.hoursAgo(hoursAgo)}${own.token === "" ? "" : `, ${own.token}`})`;
+      await database.execute(`insert into waybill_inbox (${columns}) values ${messageIds.map(row).join(", ")}`, []);
+    },
+    async count(table, where = "true") {
+      const [row] = await database.query(`select count(*) as counted from waybill_${table} where ${where}`, []);
+      return Number(row?.["counted"]);
+    },
+    openTransactions: async () => (await database.query(own.open, [])).length,
+    running: async (text) => (await database.query(own.running, [text])).length,
     async clear() {
-      await database.query("truncate effect, waybill_inbox, waybill_inbox_attempt, waybill_dead_letter, waybill_audit", []);
+      for (const table of ["effect", "waybill_inbox", "waybill_inbox_attempt", "waybill_dead_letter", "waybill_audit"]) {
+        await database.execute(`delete from ${table}`, []);
+      }
     },
     async close() {
       await database.close();
       await place.drop();
     },
   };
+}
+
+/** Calls `define` for one PostgreSQL, MariaDB and MySQL: where a second version of the same server would only take its time. */
+export async function forOneOfEach(define: (server: TestDatabaseServer) => void): Promise<void> {
+  const servers: TestDatabaseServer[] = [];
+  await forEachDatabase((server) => servers.push(server));
+  for (const [place, server] of servers.entries()) if (place === 0 || server.dialect !== "postgres") define(server);
 }
 
 let sequence = 0n;

@@ -1,12 +1,20 @@
 import { createInboxStore, type InboxStoreOptions, inboxMigrations } from "@waybill/inbox";
 import { type MigrationSet, migrateUp, namespace, openDatabase, tableOf } from "@waybill/sql";
 import { describe, it } from "vitest";
-import { forEachPostgres, type InboxStoreFixture, inboxStoreContract, type TestServer, testDatabase } from "../src/index.ts";
+import { forEachDatabase, type InboxStoreFixture, inboxStoreContract, type TestDatabaseServer, testDatabase } from "../src/index.ts";
 
-const space = namespace("postgres");
 const deadLetterMigrations: MigrationSet = { name: "dead-letter", directory: new URL("../../dead-letter/sql/", import.meta.url) };
 
-async function inboxStoreFixture(server: TestServer): Promise<InboxStoreFixture> {
+/** Files a dead letter. Values: message id, topic, key, state, reason, fingerprint, when it was decided or null. */
+const fileLetter = {
+  postgres: `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, key, state, reason, fingerprint, decided_at)
+             values ('inbox', 'one', 0, $1, 'contract.sample.v1', $2, $3, $4, $5, $6, $7)`,
+  mysql: `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, \`key\`, state, reason, fingerprint, decided_at)
+          values ('inbox', 'one', 0, ?, 'contract.sample.v1', ?, ?, ?, ?, ?, ?)`,
+} as const;
+
+async function inboxStoreFixture(server: TestDatabaseServer): Promise<InboxStoreFixture> {
+  const space = namespace(server.dialect);
   const own = await testDatabase({ server: server.name });
   const database = openDatabase({ url: own.url, connections: 3 });
   await migrateUp(database, space, [deadLetterMigrations, inboxMigrations]);
@@ -17,11 +25,10 @@ async function inboxStoreFixture(server: TestServer): Promise<InboxStoreFixture>
     otherStore: createInboxStore({ space, consumer: "other", deadLetters }),
     database,
     async file({ messageId, fingerprint, lane, state }) {
-      await database.query(
-        `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, key, state, reason, fingerprint, decided_at)
-         values ('inbox', 'one', 0, $1, 'contract.sample.v1', $2, $3, $4, $5, $6, case when $4 = 'discarded' then now() end)`,
-        [messageId, lane?.topic ?? "contract", lane?.key ?? null, state, state === "held" ? null : "rejected", fingerprint],
-      );
+      const reason = state === "held" ? null : "rejected";
+      const decidedAt = state === "discarded" ? "2026-01-01 00:00:00" : null;
+      const values = [messageId, lane?.topic ?? "contract", lane?.key ?? null, state, reason, fingerprint, decidedAt];
+      await database.query(fileLetter[server.dialect], values);
     },
     async dispose() {
       await database.close();
@@ -30,7 +37,7 @@ async function inboxStoreFixture(server: TestServer): Promise<InboxStoreFixture>
   };
 }
 
-forEachPostgres((server) => {
+await forEachDatabase((server) => {
   describe(`the inbox store on ${server.name} ${server.version} keeps the contract`, () => {
     for (const { name, run } of inboxStoreContract({ create: () => inboxStoreFixture(server) })) it(name, run);
   });

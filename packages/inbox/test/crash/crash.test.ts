@@ -1,7 +1,7 @@
 import type { InboxEvent } from "@waybill/core";
 import { startChild } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type InboxFixture, inboxFixture } from "../inbox-fixture.ts";
+import { forOneOfEach, type InboxFixture, inboxFixture } from "../inbox-fixture.ts";
 
 const program = new URL("../../dist-programs/test/crash/inbox.child.js", import.meta.url);
 
@@ -45,122 +45,121 @@ const killedTwice: ReadonlySet<InboxEvent["name"]> = new Set([
   "inbox.committed",
 ]);
 
-let fixture: InboxFixture;
-beforeAll(async () => {
-  fixture = await inboxFixture();
-  await fixture.database.query(
-    `create table feed (n int generated always as identity primary key, id text not null, type text not null, key text,
+await forOneOfEach((server) =>
+  describe(server.name, () => {
+    let fixture: InboxFixture;
+    beforeAll(async () => {
+      fixture = await inboxFixture(server);
+      const place = server.dialect === "postgres" ? "generated always as identity" : "auto_increment";
+      await fixture.database.query(
+        `create table feed (n int ${place} primary key, id varchar(255) not null, type varchar(255) not null, lane varchar(255),
                         payload text not null, created_at_ms float8 not null, handed int not null default 0, settled boolean not null default false)`,
-    [],
-  );
-  await fixture.database.query("alter table effect alter consumer set default 'c'", []);
-});
-afterAll(() => fixture.close());
-beforeEach(async () => {
-  await fixture.clear();
-  await fixture.database.query("truncate feed restart identity", []);
-});
+        [],
+      );
+    });
+    afterAll(() => fixture.close());
+    beforeEach(async () => {
+      await fixture.clear();
+      await fixture.database.query("delete from feed", []);
+    });
 
-const feed = async (id: string, type = "placed.v1", key: string | null = null, ageDays = 0): Promise<void> => {
-  const values = [id, type, key, `{"n":"${id}"}`, ageDays];
-  await fixture.database.query(
-    "insert into feed (id, type, key, payload, created_at_ms) values ($1, $2, $3, $4, extract(epoch from now() - $5 * interval '1 day') * 1000)",
-    values,
-  );
-};
+    const feed = async (id: string, type = "placed.v1", key: string | null = null, ageDays = 0): Promise<void> => {
+      const values = [id, type, key, `{"n":"${id}"}`, Date.now() - ageDays * 86_400_000];
+      await fixture.database.query(
+        fixture.sql("insert into feed (id, type, lane, payload, created_at_ms) values ($1, $2, $3, $4, $5)"),
+        values,
+      );
+    };
 
-/** One of each fate. Ids begin with what happens to them. */
-async function feedEverything(): Promise<void> {
-  for (let n = 0; n < 4; n++) await feed(`plain ${n}`, "placed.v1", n % 2 === 0 ? "even" : null);
-  await feed("fails 1", "placed.v1", "odd");
-  await feed("plain 4", "placed.v1", "odd");
-  await feed("rejected 1", "placed.v1", "closed");
-  await feed("waits 1", "placed.v1", "closed");
-  await feed("unknown 1", "nobody.v1", "strange");
-  await feed("waits 2", "paid.v1", "strange");
-  await feed("ignored 1", "ignored.v1");
-  await feed("old 1", "placed.v1", null, 20);
-  await feed("plain 0", "placed.v1", "even"); // again, as a relay repeats it
-  // What an earlier version did not know and this one does, what an operator has released, what retention removes.
-  await fixture.database.query(
-    `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, key, payload, state, reason)
+    /** One of each fate. Ids begin with what happens to them. */
+    async function feedEverything(): Promise<void> {
+      for (let n = 0; n < 4; n++) await feed(`plain ${n}`, "placed.v1", n % 2 === 0 ? "even" : null);
+      await feed("fails 1", "placed.v1", "odd");
+      await feed("plain 4", "placed.v1", "odd");
+      await feed("rejected 1", "placed.v1", "closed");
+      await feed("waits 1", "placed.v1", "closed");
+      await feed("unknown 1", "nobody.v1", "strange");
+      await feed("waits 2", "paid.v1", "strange");
+      await feed("ignored 1", "ignored.v1");
+      await feed("old 1", "placed.v1", null, 20);
+      await feed("plain 0", "placed.v1", "even"); // again, as a relay repeats it
+      // What an earlier version did not know and this one does, what an operator has released, what retention removes.
+      const key = server.dialect === "postgres" ? "key" : "`key`";
+      await fixture.database.query(
+        `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, ${key}, payload, state, reason)
      values ('inbox', 'c', 901, 'known 1', 'paid.v1', 'orders', 'known', '{"n":1}', 'dead', 'unknownType'),
             ('inbox', 'c', 902, 'known 2', 'paid.v1', 'orders', 'known', '{"n":2}', 'held', null),
             ('inbox', 'c', 903, 'redriven 1', 'placed.v1', 'orders', null, '{"n":3}', 'released', 'rejected')`,
-    [],
-  );
-  await fixture.database.query(
-    "insert into waybill_inbox (consumer, message_id, fingerprint, handled_at) values ('c', 'forgotten', 'f', '2020-01-01')",
-    [],
-  );
-}
-
-/** What must be true in the end, however often the process was killed. */
-async function audit(): Promise<void> {
-  const effects = [...(await fixture.effects())].sort();
-  expect(effects).toEqual(["fails 1", "known 1", "known 2", "plain 0", "plain 1", "plain 2", "plain 3", "plain 4", "redriven 1"]);
-  const order = await fixture.effects();
-  for (const [first, second] of [
-    ["plain 0", "plain 2"],
-    ["fails 1", "plain 4"],
-    ["known 1", "known 2"],
-  ] as const) {
-    expect(order.indexOf(first)).toBeLessThan(order.indexOf(second));
-  }
-  expect([...(await fixture.letters())].sort()).toEqual([
-    "known 1 done unknownType",
-    "known 2 done null",
-    "old 1 dead olderThanRetention",
-    "redriven 1 done rejected",
-    "rejected 1 dead not by delivery",
-    "unknown 1 dead unknownType",
-    "waits 1 held null",
-    "waits 2 held null",
-  ]);
-  const handled = await fixture.database.query("select message_id from waybill_inbox order by message_id", []);
-  expect(handled.map((row) => row["message_id"])).toEqual(effects);
-  expect(await fixture.count("inbox_attempt")).toBe(0);
-  const unsettled = await fixture.database.query("select id from feed where not settled", []);
-  expect(unsettled).toEqual([]);
-  const open = await fixture.database.query(
-    "select 1 from pg_stat_activity where datname = current_database() and state like 'idle in%'",
-    [],
-  );
-  expect(open).toEqual([]);
-}
-
-async function run(env: Readonly<Record<string, string>>): Promise<{ readonly wasKilled: boolean; readonly names: readonly unknown[] }> {
-  const child = await startChild(program, { env: { DATABASE_URL: fixture.url, ...env } });
-  const end = await child.exited;
-  if (end.signal !== "SIGKILL" && end.code !== 0) throw new Error(`The child ended with ${end.code}:\n${child.output()}`);
-  return { wasKilled: end.signal === "SIGKILL", names: child.events.map(({ name }) => name) };
-}
-
-describe("a consumer killed at any event leaves one effect of each message, in order, and loses none", () => {
-  test.each(events)("%s", async (name) => {
-    await feedEverything();
-    for (const nth of killedTwice.has(name) ? [1, 3] : [1]) {
-      const { wasKilled } = await run({ KILL_AT: name, KILL_NTH: String(nth) });
-      expect(wasKilled).toBe(true); // A kill that never came proves nothing.
+        [],
+      );
+      await fixture.remember("c", ["forgotten"], 50_000);
     }
-    const last = await run({});
-    expect(last.names).toContain("quiet");
-    await audit();
-  });
-});
 
-test("a message that kills its process is put aside after poisonAttempts starts, and its neighbours are handled", async () => {
-  for (let n = 0; n < 3; n++) await feed(`before ${n}`);
-  await feed("killer", "placed.v1", "k");
-  await feed("behind", "placed.v1", "k");
-  for (let n = 0; n < 3; n++) await feed(`after ${n}`);
-  let deaths = 0;
-  for (let wasKilled = true; wasKilled; deaths += wasKilled ? 1 : 0) {
-    expect(deaths).toBeLessThan(10);
-    ({ wasKilled } = await run({ SUICIDE: "killer" }));
-  }
-  expect(deaths).toBe(3);
-  expect([...(await fixture.effects())].sort()).toEqual(["after 0", "after 1", "after 2", "before 0", "before 1", "before 2"]);
-  expect(await fixture.letters()).toEqual(["killer dead poison", "behind held null"]);
-  expect(await fixture.count("inbox_attempt")).toBe(0);
-});
+    /** What must be true in the end, however often the process was killed. */
+    async function audit(): Promise<void> {
+      const effects = [...(await fixture.effects())].sort();
+      expect(effects).toEqual(["fails 1", "known 1", "known 2", "plain 0", "plain 1", "plain 2", "plain 3", "plain 4", "redriven 1"]);
+      const order = await fixture.effects();
+      for (const [first, second] of [
+        ["plain 0", "plain 2"],
+        ["fails 1", "plain 4"],
+        ["known 1", "known 2"],
+      ] as const) {
+        expect(order.indexOf(first)).toBeLessThan(order.indexOf(second));
+      }
+      expect([...(await fixture.letters())].sort()).toEqual([
+        "known 1 done unknownType",
+        "known 2 done null",
+        "old 1 dead olderThanRetention",
+        "redriven 1 done rejected",
+        "rejected 1 dead not by delivery",
+        "unknown 1 dead unknownType",
+        "waits 1 held null",
+        "waits 2 held null",
+      ]);
+      expect(await fixture.handled()).toEqual(effects);
+      expect(await fixture.count("inbox_attempt")).toBe(0);
+      const unsettled = await fixture.database.query("select id from feed where not settled", []);
+      expect(unsettled).toEqual([]);
+      expect(await fixture.openTransactions()).toBe(0);
+    }
+
+    async function run(
+      env: Readonly<Record<string, string>>,
+    ): Promise<{ readonly wasKilled: boolean; readonly names: readonly unknown[] }> {
+      const child = await startChild(program, { env: { DATABASE_URL: fixture.url, ...env } });
+      const end = await child.exited;
+      if (end.signal !== "SIGKILL" && end.code !== 0) throw new Error(`The child ended with ${end.code}:\n${child.output()}`);
+      return { wasKilled: end.signal === "SIGKILL", names: child.events.map(({ name }) => name) };
+    }
+
+    describe("a consumer killed at any event leaves one effect of each message, in order, and loses none", () => {
+      test.each(events)("%s", async (name) => {
+        await feedEverything();
+        for (const nth of killedTwice.has(name) ? [1, 3] : [1]) {
+          const { wasKilled } = await run({ KILL_AT: name, KILL_NTH: String(nth) });
+          expect(wasKilled).toBe(true); // A kill that never came proves nothing.
+        }
+        const last = await run({});
+        expect(last.names).toContain("quiet");
+        await audit();
+      });
+    });
+
+    test("a message that kills its process is put aside after poisonAttempts starts, and its neighbours are handled", async () => {
+      for (let n = 0; n < 3; n++) await feed(`before ${n}`);
+      await feed("killer", "placed.v1", "k");
+      await feed("behind", "placed.v1", "k");
+      for (let n = 0; n < 3; n++) await feed(`after ${n}`);
+      let deaths = 0;
+      for (let wasKilled = true; wasKilled; deaths += wasKilled ? 1 : 0) {
+        expect(deaths).toBeLessThan(10);
+        ({ wasKilled } = await run({ SUICIDE: "killer" }));
+      }
+      expect(deaths).toBe(3);
+      expect([...(await fixture.effects())].sort()).toEqual(["after 0", "after 1", "after 2", "before 0", "before 1", "before 2"]);
+      expect(await fixture.letters()).toEqual(["killer dead poison", "behind held null"]);
+      expect(await fixture.count("inbox_attempt")).toBe(0);
+    });
+  }),
+);

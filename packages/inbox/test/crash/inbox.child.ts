@@ -30,7 +30,10 @@ const inbox = createInbox({
     kill(event);
   },
 });
-const effect = "insert into effect (message_id) values ($1)";
+const first = database.dialect === "mysql" ? "?" : "$1";
+const effect = `insert into effect (message_id) values (${first})`;
+const settle = `update feed set settled = true where n = ${first}`;
+const handOver = `update feed set handed = handed + 1 where n = ${first}`;
 const failedOnce = new Set<string>();
 inbox.on(shop.placed, async ({ id }, tx, { isRedriven }) => {
   await tx.query(effect, [id]);
@@ -50,19 +53,21 @@ const feed: Source = {
     let hasFailed = false;
     while (!signal.aborted) {
       const rows = await database.query(
-        `update feed set handed = handed + 1
-         where n in (select n from feed where not settled and not exists (
-                       select from feed as earlier where earlier.key = feed.key and earlier.n < feed.n and not earlier.settled)
-                     order by n limit 10)
-         returning n, id, type, key, payload, handed, created_at_ms`,
+        `select n, id, type, lane, payload, handed, created_at_ms
+         from feed
+         where not settled and not exists (
+                 select 1 from feed as earlier where earlier.lane = feed.lane and earlier.n < feed.n and not earlier.settled)
+         order by n
+         limit 10`,
         [],
       );
       if (rows.length === 0) return;
-      const batch = rows.map(toDelivery).sort((left, right) => Number(left.message.sequence) - Number(right.message.sequence));
+      for (const { n } of rows) await database.query(handOver, [n as number]);
+      const batch = rows.map(toDelivery);
       const settlements = await handle(batch);
       for (const [place, { message }] of batch.entries()) {
         if (settlements[place]?.kind !== "done") continue;
-        await database.query("update feed set settled = true where n = $1", [String(message.sequence)]);
+        await database.query(settle, [String(message.sequence)]);
       }
       if (KILL_AT === "inbox.sourceFailed" && !hasFailed) {
         hasFailed = true;
@@ -79,13 +84,13 @@ function toDelivery(row: Row): Delivery {
       id: row["id"] as string,
       type: row["type"] as string,
       topic: "orders",
-      key: row["key"] as string | null,
+      key: row["lane"] as string | null,
       headers: new Map(),
       payload: Buffer.from(row["payload"] as string),
       sequence: BigInt(row["n"] as number),
       createdAtMs: Number(row["created_at_ms"]),
     },
-    redelivered: (row["handed"] as number) > 1,
+    redelivered: (row["handed"] as number) > 0,
   };
 }
 

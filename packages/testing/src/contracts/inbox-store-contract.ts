@@ -2,7 +2,7 @@
  * What every `InboxStore` keeps, as cases for any runner. The promise that effects happen once per consumer and message id stands on
  * them; see the port in `@waybill/inbox`.
  */
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import type { Claim, Claimed, InboxStore } from "@waybill/inbox";
 import { committedValue, type OwnedTx, type Statements, type Units } from "@waybill/sql";
 import { type ContractCase, contractCases } from "./contract-case.ts";
@@ -107,6 +107,32 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
       deepStrictEqual(await claim(fixture), { kind: "claimed" });
       deepStrictEqual(await claim(fixture), { kind: "handled", isSameContent: true });
       deepStrictEqual(await claim(fixture, { messageId: "message 2" }), { kind: "claimed" });
+    }),
+
+    contractCase("ids and lanes that differ in a space at the end, in case or in an accent are different ones", async (fixture) => {
+      const alike = ["a", "a ", "A", "\u00e1", "a\u0301"];
+      for (const messageId of alike) deepStrictEqual(await claim(fixture, { messageId }), { kind: "claimed" });
+      for (const messageId of alike) deepStrictEqual(await claim(fixture, { messageId }), { kind: "handled", isSameContent: true });
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "dead" });
+      for (const key of [`${lane.key} `, lane.key.toUpperCase()]) {
+        deepStrictEqual(await claim(fixture, { messageId: `behind ${key}`, lane: { ...lane, key } }), { kind: "claimed" });
+      }
+      deepStrictEqual(await claim(fixture, { messageId: "behind", lane: { ...lane, topic: `${lane.topic} ` } }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: "earlier " }), { kind: "claimed" });
+    }),
+
+    contractCase("an id of 255 bytes is kept whole, and a longer one is refused and not cut", async (fixture) => {
+      const longest = "\u00e9".repeat(127);
+      deepStrictEqual(await claim(fixture, { messageId: `${longest}a` }), { kind: "claimed" });
+      deepStrictEqual(await claim(fixture, { messageId: `${longest}b` }), { kind: "claimed" });
+      for (const tooLong of [`${longest}ab`, `${longest}\u00e9`]) {
+        const outcome = await fixture.database.unitOfWork((tx) => fixture.store.claim(tx, claimOf({ messageId: tooLong })), {
+          operation: "contract",
+        });
+        strictEqual(outcome.kind, "rolledBack");
+        await rejects(async () => fixture.store.startAttempt(fixture.database, tooLong));
+      }
+      deepStrictEqual(await claim(fixture, { messageId: longest }), { kind: "claimed" });
     }),
 
     contractCase("the same id with other content is recognised", async (fixture) => {
