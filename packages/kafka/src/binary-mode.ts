@@ -12,7 +12,16 @@ import type { KafkaRecord } from "./producer-client.ts";
 
 export const attributePrefix = "ce_";
 
-export function toRecord(message: OutgoingMessage): KafkaRecord {
+/** The record of `message`, or the reason why there is none. Never throws: a batch has other messages. */
+export function toRecord(message: OutgoingMessage): KafkaRecord | { readonly problem: "recordInvalid"; readonly cause: unknown } {
+  try {
+    return recordOf(message);
+  } catch (error) {
+    return { problem: "recordInvalid", cause: error };
+  }
+}
+
+function recordOf(message: OutgoingMessage): KafkaRecord {
   const headers = new Map<string, string>();
   for (const [name, value] of message.headers) if (name !== sourceHeader) headers.set(name, value);
   for (const [name, value] of Object.entries(toCloudEvent(message))) headers.set(attributePrefix + name, value);

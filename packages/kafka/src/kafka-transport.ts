@@ -29,7 +29,7 @@ import { cutIntoBatches } from "./batches.ts";
 import { toRecord } from "./binary-mode.ts";
 import { checkConnection, type KafkaConnectionOptions } from "./connection-options.ts";
 import { openProducerClient } from "./open-producer-client.ts";
-import { notSent, proofOf } from "./outcome.ts";
+import { notSent, proofOf, rejectedAs } from "./outcome.ts";
 import { type KafkaPartitioner, partitionOf } from "./partitioning.ts";
 import type { KafkaRecord, KafkaSendResult } from "./producer-client.ts";
 import { createProducerPool } from "./producer-pool.ts";
@@ -154,13 +154,7 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
       for (const { place } of items) call.outcomes[place] = outcome;
       return null;
     }
-    if (
-      outcome.kind === "retry" &&
-      outcome.scope === "transport" &&
-      result.kind === "notSent" &&
-      result.reason !== "leaseLost" &&
-      result.reason !== "closed"
-    )
+    if (result.kind === "notSent" && (result.reason === "unreachable" || result.reason === "notAuthenticated"))
       topics.noteReach(false, outcome);
     fail(items, outcome, lane, call);
     if (outcome.kind === "rejected" || outcome.scope === "message") return null;
@@ -229,11 +223,19 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
       unanswered: new Set(),
     };
     const byTopic = new Map<string, Item[]>();
+    const cutKeys = new Set<string>();
     for (const [place, message] of batch.entries()) {
-      const item: Item = { place, key: message.key, record: toRecord(message) };
-      const found = byTopic.get(message.topic);
-      if (found === undefined) byTopic.set(message.topic, [item]);
-      else found.push(item);
+      const { topic, key } = message;
+      if (key !== null && cutKeys.has(`${topic} ${key}`)) continue;
+      const record = toRecord(message);
+      if ("problem" in record) {
+        call.outcomes[place] = rejectedAs(record.problem, record.cause);
+        if (key !== null) cutKeys.add(`${topic} ${key}`);
+        continue;
+      }
+      const found = byTopic.get(topic);
+      if (found === undefined) byTopic.set(topic, [{ place, key, record }]);
+      else found.push({ place, key, record });
     }
     calls += 1;
     try {

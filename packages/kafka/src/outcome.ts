@@ -80,6 +80,11 @@ export function notSent(reason: string, scope: FailureScope, cause?: unknown, af
   return { kind: "retry", scope, error: transportError(reason, null, cause), ...(afterMs > 0 ? { afterMs } : {}) };
 }
 
+/** A message that no record can be made of. */
+export function rejectedAs(reason: string, cause: unknown): PublishOutcome {
+  return { kind: "rejected", error: transportError(reason, null, cause) };
+}
+
 function proved(outcome: PublishOutcome): Proof {
   return { kind: "outcome", outcome };
 }

@@ -189,7 +189,7 @@ test("K20: a broker pool that is wired wrong reports nothing as stored, and is r
   const events: string[] = [];
   const fake = await fakeOf({ topics: { [topic]: [0], other: [1] } });
   fake.setAddress(1, 0); // both nodes at one address: the library takes one object for both
-  const transport = transportOn(fake, { onEvent: ({ name }) => events.push(name) });
+  const transport = transportOn(fake, { brokers: fake.addresses.slice(0, 1), onEvent: ({ name }) => events.push(name) });
   const producer = await bareProducer(fake);
   expect(await producer.send({ topic, messages: [{ partition: 0, value: "x" }] })).toEqual([]);
 
@@ -200,6 +200,14 @@ test("K20: a broker pool that is wired wrong reports nothing as stored, and is r
   expect((await transport.publish([message], { deadlineMs: 10_000 })).map(told)).toEqual(["confirmed"]);
   expect(await producer.send({ topic, messages: [{ partition: 0, value: "x" }] })).toEqual([]); // alone it stays so
   expect(storedIds(fake)).toEqual([message.id]);
+});
+
+test("a message that no record can be made of is rejected, and stops only what is behind it", async () => {
+  const fake = await fakeOf({ topics: { [topic]: [0] } });
+  const make = messagesOf(topic);
+  const batch = [make({ key: "a" }), make({ key: "a", createdAtMs: Number.NaN }), make({ key: "a" }), make({ key: "b" }), make()];
+  const outcomes = await transportOn(fake).publish(batch, { deadlineMs: 10_000 });
+  expect(outcomes.map(told)).toEqual(["confirmed", "rejected recordInvalid", "retry message behindItsKey", "confirmed", "confirmed"]);
 });
 
 describe("K21: what each answer of a broker proves", () => {

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { ReceivedMessage } from "@waybill/core";
+import { waitUntil } from "@waybill/testing";
 import { Kafka, logLevel } from "kafkajs";
 import { receivedRecord } from "../src/received-record.ts";
 
@@ -93,6 +94,19 @@ export async function topicsOf(url: string): Promise<Topics> {
       const configEntries = Object.entries(settings).map(([each, value]) => ({ name: each, value }));
       await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries }] });
       made.add(name);
+      // Made is not yet led: until its leaders answer for it, whoever publishes is told so.
+      await waitUntil(
+        () =>
+          admin.fetchTopicOffsets(name).then(
+            ({ length }) => length === partitions,
+            () => false,
+          ),
+        {
+          what: `the leaders of ${name} answer`,
+          deadlineMs: 60_000,
+          intervalMs: 20,
+        },
+      );
       return name;
     },
     async remove(topic) {
