@@ -12,16 +12,8 @@ import type { KafkaRecord } from "./producer-client.ts";
 
 export const attributePrefix = "ce_";
 
-/** The record of `message`, or the reason why there is none. Never throws: a batch has other messages. */
-export function toRecord(message: OutgoingMessage): KafkaRecord | { readonly problem: "recordInvalid"; readonly cause: unknown } {
-  try {
-    return recordOf(message);
-  } catch (error) {
-    return { problem: "recordInvalid", cause: error };
-  }
-}
-
-function recordOf(message: OutgoingMessage): KafkaRecord {
+/** @throws TypeError or RangeError if no record can be made of it, as of a time that is no number */
+export function toRecord(message: OutgoingMessage): KafkaRecord {
   const headers = new Map<string, string>();
   for (const [name, value] of message.headers) if (name !== sourceHeader) headers.set(name, value);
   for (const [name, value] of Object.entries(toCloudEvent(message))) headers.set(attributePrefix + name, value);

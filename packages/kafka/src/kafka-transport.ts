@@ -227,15 +227,15 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
     for (const [place, message] of batch.entries()) {
       const { topic, key } = message;
       if (key !== null && cutKeys.has(`${topic} ${key}`)) continue;
-      const record = toRecord(message);
-      if ("problem" in record) {
-        call.outcomes[place] = rejectedAs(record.problem, record.cause);
+      try {
+        const item: Item = { place, key, record: toRecord(message) };
+        const found = byTopic.get(topic);
+        if (found === undefined) byTopic.set(topic, [item]);
+        else found.push(item);
+      } catch (error) {
+        call.outcomes[place] = rejectedAs("recordInvalid", error);
         if (key !== null) cutKeys.add(`${topic} ${key}`);
-        continue;
       }
-      const found = byTopic.get(topic);
-      if (found === undefined) byTopic.set(topic, [{ place, key, record }]);
-      else found.push({ place, key, record });
     }
     calls += 1;
     try {
