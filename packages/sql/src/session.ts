@@ -29,14 +29,20 @@ export interface Answer {
   readonly ended: "committed" | "rolledBack" | null;
 }
 
+/**
+ * `rolledBack`: nothing was kept. `rolledBackIfItGoesOn`: nothing was kept, provided that the same session answers further statements: a server
+ * that shuts down, or a pooler that lost its server, sends errors, too. `nothing`: it may have been kept.
+ */
+export type CommitProof = "rolledBack" | "rolledBackIfItGoesOn" | "nothing";
+
 /** What the server's errors and statements do to a transaction. Errors by SQLSTATE and errno, never by message. */
 export interface TransactionRules {
   /** Sent inside a transaction it would commit what came before, without a word: refused in a unit before it is sent. */
   endsTransaction(sql: string): boolean;
   /** The server asks to run the whole transaction again. */
   asksForRepetition(facts: DatabaseFacts): boolean;
-  /** In answer to COMMIT, from a server that goes on talking: nothing was kept. False: maybe it was. */
-  provesRollback(facts: DatabaseFacts): boolean;
+  /** What an error in answer to COMMIT proves. */
+  proofAtCommit(facts: DatabaseFacts): CommitProof;
   /** It undid its own statement and nothing else; the very same statement may be sent once more. */
   mayRepeatStatement(facts: DatabaseFacts): boolean;
 }

@@ -3,13 +3,13 @@
  *
  *     BEGIN ──▶ work ──▶ COMMIT sent ──▶ committed, it says ───────────────────────▶ committed
  *       │         │          ├─────────▶ rolled back, it says (it was aborted) ────▶ rolledBack
- *       │         │          ├─────────▶ error that proves it, and it goes on ─────▶ rolledBack
+ *       │         │          ├─────────▶ error that proves it ─────────────────────▶ rolledBack
  *       │         │          └─────────▶ no answer, other error, the server ends ──▶ unknown
  *       └─ error ─┴─ error, deadline, lost connection ─▶ ROLLBACK ─────────────────▶ rolledBack
  *
  * Before COMMIT is sent nothing can have been kept, however the connection ended: the outcome is `rolledBack` without asking. An error
- * in answer to COMMIT proves a rollback only if it is one that does, and the same session goes on afterwards: a server that shuts down, or
- * a pooler that lost its server, also sends an error, maybe after the commit record was written.
+ * in answer to COMMIT proves a rollback on PostgreSQL only if the same session goes on afterwards – a server that shuts down, or a pooler that
+ * lost its server, also sends one, maybe after the commit record was written – and on MySQL only if it is one of a few.
  *
  * After the first error nothing but ROLLBACK is sent, whatever `work` does with the error (`poison.ts` has the one exception). A session whose
  * ROLLBACK fails is destroyed.
@@ -19,7 +19,7 @@ import type { OwnedTx, OwnedValue, StatementOptions } from "./database.ts";
 import { deadlineError } from "./deadline-error.ts";
 import type { Outcome } from "./outcome.ts";
 import { createPoison } from "./poison.ts";
-import type { Answer, DatabaseFacts, Session } from "./session.ts";
+import type { Answer, CommitProof, DatabaseFacts, Session } from "./session.ts";
 import { checkOwnedValues } from "./sql-value.ts";
 import type { Row } from "./tx.ts";
 
@@ -103,8 +103,9 @@ async function commit<T>(
     if (answer.ended === "committed") return { outcome: { kind: "committed", value }, repeat: null, sqlState: null, errno: null };
     return rolledBack(poisoned(operation));
   } catch (error) {
-    // Only a server that still talks has surely decided.
-    if (!session.lost.aborted && (await rollBack(session)) && provesRollback(session, error)) {
+    const goesOn = !session.lost.aborted && (await rollBack(session));
+    const proof = proofAtCommit(session, error);
+    if (proof === "rolledBack" || (proof === "rolledBackIfItGoesOn" && goesOn)) {
       return rolledBack(asError(error), asksAgain(session, error) ? "asked" : null);
     }
     return { outcome: { kind: "unknown", error: asError(error) }, repeat: null, sqlState: null, errno: null };
@@ -214,8 +215,8 @@ function asksAgain(session: Session, error: unknown): error is Error {
   return isWaybillError(error, "WAYBILL_DATABASE") && session.rules.asksForRepetition(error.facts);
 }
 
-function provesRollback(session: Session, error: unknown): boolean {
-  return isWaybillError(error, "WAYBILL_DATABASE") && session.rules.provesRollback(error.facts);
+function proofAtCommit(session: Session, error: unknown): CommitProof {
+  return isWaybillError(error, "WAYBILL_DATABASE") ? session.rules.proofAtCommit(error.facts) : "nothing";
 }
 
 function mayRepeatStatement(session: Session, error: unknown): boolean {

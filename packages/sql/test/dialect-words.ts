@@ -49,10 +49,7 @@ const postgres: DialectWords = {
   key: "text",
 };
 
-// Both servers keep connection attributes only with performance_schema, which MariaDB has switched off; a session is known by its database.
-const inThisDatabase = "from information_schema.processlist where db = database() and id <> connection_id()";
-
-const mysql: Omit<DialectWords, "commit"> = {
+const mysql: Omit<DialectWords, "commit" | "sessionsOf" | "activeSessionsOf"> = {
   say: (sql) => sql,
   sleep: (seconds) => `select sleep(${seconds}) as slept`,
   failing: "select nothing from nowhere",
@@ -63,13 +60,33 @@ const mysql: Omit<DialectWords, "commit"> = {
   sessionId: "select connection_id() as id",
   kill: (id) => `kill connection ${id}`,
   session: (id) => `select 1 from information_schema.processlist where id = ${id}`,
-  sessionsOf: () => `select id as id ${inThisDatabase}`,
-  activeSessionsOf: () => `select id as id ${inThisDatabase} and command <> 'Sleep'`,
   key: "varchar(64) character set utf8mb4 collate utf8mb4_bin",
 };
 
+/** MariaDB keeps no application names, for its performance_schema is off: there a session is known by its database. */
+const mariadb: DialectWords = {
+  ...mysql,
+  commit: "\u0003commit",
+  sessionsOf: () => "select id as id from information_schema.processlist where db = database() and id <> connection_id()",
+  activeSessionsOf: () =>
+    "select id as id from information_schema.processlist where db = database() and id <> connection_id() and command <> 'Sleep'",
+};
+
+const oracle: DialectWords = {
+  ...mysql,
+  commit: "\u0001commit",
+  sessionsOf: (name) => `
+    select processlist_id as id from performance_schema.session_account_connect_attrs
+    where attr_name = 'program_name' and attr_value like '${name}'`,
+  activeSessionsOf: (name) => `
+    select id as id
+    from performance_schema.session_account_connect_attrs
+    join performance_schema.processlist on processlist_id = id
+    where attr_name = 'program_name' and attr_value like '${name}' and command <> 'Sleep'`,
+};
+
+/** Before the text of a COMMIT: the command on MariaDB, the end of the (empty) attributes of a query on MySQL. */
 export function wordsOf(server: TestDatabaseServer): DialectWords {
   if (server.dialect === "postgres") return postgres;
-  // The byte before the text: the command on MariaDB, the end of the (empty) attributes of a query on MySQL.
-  return { ...mysql, commit: server.name.startsWith("mariadb") ? "\u0003commit" : "\u0001commit" };
+  return server.name.startsWith("mariadb") ? mariadb : oracle;
 }

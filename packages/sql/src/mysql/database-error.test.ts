@@ -7,7 +7,7 @@ import {
   errnoOf,
   isTransient,
   mayRepeatStatement,
-  provesRollback,
+  proofAtCommit,
   sqlStateOf,
 } from "./database-error.ts";
 
@@ -84,7 +84,7 @@ test.each([
 ])("%s (%s)", (_, errno, asks, proves, repeats, transient, ends) => {
   expect([
     asksForRepetition({ errno }),
-    provesRollback({ errno }),
+    proofAtCommit({ errno }) === "rolledBack",
     mayRepeatStatement({ errno }),
     isTransient(errno),
     endsConnection(errno),

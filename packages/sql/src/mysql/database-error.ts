@@ -19,7 +19,7 @@
  * | 1040, 1203 too many connections | nothing began | – | transient, the caller's decision |
  */
 import { type WaybillError, waybillError } from "@waybill/core";
-import type { DatabaseFacts } from "../session.ts";
+import type { CommitProof, DatabaseFacts } from "../session.ts";
 
 type Facts = Readonly<Record<string, unknown>>;
 type Numbered = Pick<DatabaseFacts, "errno">;
@@ -69,8 +69,9 @@ export function asksForRepetition({ errno }: Numbered): boolean {
   return errno !== null && repetition.has(errno);
 }
 
-export function provesRollback({ errno }: Numbered): boolean {
-  return errno !== null && rollbackAtCommit.has(errno);
+/** The numbers in the list are said by whoever has just rolled back, so they prove it by themselves; the others prove nothing. */
+export function proofAtCommit({ errno }: Numbered): CommitProof {
+  return errno !== null && rollbackAtCommit.has(errno) ? "rolledBack" : "nothing";
 }
 
 /** A duplicate key undoes its own statement and leaves the transaction as it was. */

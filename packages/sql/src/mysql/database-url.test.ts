@@ -33,7 +33,10 @@ test.each([
   ["mysql://u%40x:p%3Aw@db.example:3307/shop", { ...plain, user: "u@x", password: "p:w", port: 3307 }],
   ["mysql://[::1]/shop", { ...plain, host: "::1" }],
   ["mysql://root@localhost", { ...plain, host: "localhost", user: "root", database: null }],
-  ["mysql://u@localhost/shop?socket=/run/mysqld/mysqld.sock", { ...plain, host: "localhost", user: "u", socket: "/run/mysqld/mysqld.sock" }],
+  [
+    "mysql://u@localhost/shop?socket=/run/mysqld/mysqld.sock",
+    { ...plain, host: "localhost", user: "u", socket: "/run/mysqld/mysqld.sock" },
+  ],
   ["mysql://db.example/shop?ssl-mode=verify-identity&ssl-ca=/ca.pem", { ...plain, sslMode: "verify-identity", sslCa: "/ca.pem" }],
   [
     "mysql://127.0.0.1/shop?ssl-mode=verify-ca&ssl-cert=/c.pem&ssl-key=/k.pem",

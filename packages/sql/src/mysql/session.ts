@@ -24,7 +24,7 @@ import {
   endsConnection,
   errnoOf,
   mayRepeatStatement,
-  provesRollback,
+  proofAtCommit,
   speakableCause,
 } from "./database-error.ts";
 import type { ServerAddress } from "./database-url.ts";
@@ -34,7 +34,7 @@ import { ownedTypes, rawText } from "./owned-types.ts";
 import { askServer, prepareSession, readCommitted } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
 
-const rules = { asksForRepetition, provesRollback, mayRepeatStatement, endsTransaction } as const;
+const rules = { asksForRepetition, proofAtCommit, mayRepeatStatement, endsTransaction } as const;
 
 /** Of the status in an OK packet. */
 const inTransaction = 0x0001;

@@ -6,7 +6,7 @@
  * error is a new one with names and codes only. Errors are classified by SQLSTATE, never by message.
  */
 import { type WaybillError, waybillError } from "@waybill/core";
-import type { DatabaseFacts } from "../session.ts";
+import type { CommitProof, DatabaseFacts } from "../session.ts";
 
 /** The fields of a server's error that name things and hold no data. */
 const namingFields = ["severity", "schema", "table", "column", "dataType", "constraint", "file", "line", "routine"] as const;
@@ -34,8 +34,8 @@ export function asksForRepetition({ sqlState }: Pick<DatabaseFacts, "sqlState">)
 }
 
 /** An error in answer to COMMIT is a rollback, but for 08007 transaction resolution unknown and 40003 statement completion unknown. */
-export function provesRollback({ sqlState }: Pick<DatabaseFacts, "sqlState">): boolean {
-  return sqlState !== null && sqlState !== "08007" && sqlState !== "40003";
+export function proofAtCommit({ sqlState }: Pick<DatabaseFacts, "sqlState">): CommitProof {
+  return sqlState === null || sqlState === "08007" || sqlState === "40003" ? "nothing" : "rolledBackIfItGoesOn";
 }
 
 /**

@@ -9,7 +9,7 @@ import { waybillError } from "@waybill/core";
 import type { SessionRequest } from "../create-database.ts";
 import type { Answer, Session, SessionStatement, TransactionStatus } from "../session.ts";
 import { guardSession } from "../session-guard.ts";
-import { asksForRepetition, databaseError, endsConnection, provesRollback, speakableCause, sqlStateOf } from "./database-error.ts";
+import { asksForRepetition, databaseError, endsConnection, proofAtCommit, speakableCause, sqlStateOf } from "./database-error.ts";
 import { type DriverAnswer, type DriverClient, type DriverQuery, loadDriver } from "./driver.ts";
 import { ownedTypes, rawTypes } from "./owned-types.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
@@ -19,7 +19,7 @@ import { setTimeouts } from "./statements/set-timeouts.ts";
 const serverMarginMs = 1_000;
 
 /** PostgreSQL undoes no statement by itself: every error is the whole transaction's. What ends a transaction says so in its answer. */
-const rules = { asksForRepetition, provesRollback, mayRepeatStatement: () => false, endsTransaction: () => false } as const;
+const rules = { asksForRepetition, proofAtCommit, mayRepeatStatement: () => false, endsTransaction: () => false } as const;
 
 export interface SessionOptions extends SessionRequest {
   readonly url: string;

@@ -1,4 +1,7 @@
-/** One lock for each database on the server; a name may have 64 characters (and MySQL 9.6 has no SHA1 any more). ?: the schema, or null where the connection decides. */
+/**
+ * One lock for each database on the server. ?: the schema, or null where the connection decides. A name may have 64 characters, so it is a digest;
+ * MySQL has no SHA1 any more from 9.6 on.
+ */
 const lockName = "concat('waybill migrations ', left(sha2(coalesce(?, database(), ''), 256), 40))";
 
 /**
