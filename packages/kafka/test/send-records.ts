@@ -52,7 +52,9 @@ function recordOf(
   readonly timestamp: string;
   readonly partition: number;
 } {
-  const { key, value, headers, timestampMs } = toRecord(message);
+  const record = toRecord(message);
+  if ("problem" in record) throw new Error(`The message cannot be a record: ${record.problem}.`);
+  const { key, value, headers, timestampMs } = record;
   return {
     key: key === null ? null : Buffer.from(key),
     value: value === null ? null : Buffer.from(value),

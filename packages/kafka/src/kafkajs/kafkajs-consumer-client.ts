@@ -316,8 +316,11 @@ function errorOf(failure: ClientFailure): ConsumerError {
       return transportError(failure.kind, null);
     case "unreachable":
     case "timedOut":
-    case "clientFailed":
-      return transportError(failure.kind, null, failure.cause);
+    case "clientFailed": {
+      const { kind, cause } = failure;
+      const isWithoutCoordinator = cause instanceof Error && cause.name === "KafkaJSGroupCoordinatorNotFound";
+      return transportError(isWithoutCoordinator ? "coordinatorNotFound" : kind, null, cause);
+    }
   }
 }
 
