@@ -5,16 +5,21 @@
  *       ▲ again,          ▲                                                                   │
  *       └ same id         └── recorder ◀── inventory relay ◀── inventory database ◀───────────┘
  *
+ * With a broker the relays publish there, the services consume from there, and the recorders read along.
+ *
  * Five kills on the way. The run is settled when each order is decided, each ledger read to its end and no hole open; only then is
  * everything stopped, and what is left in the databases and in the recorders' files is judged.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Fault, Intent } from "@waybill/auditor";
+import type { Fault, Intent, Received, Tap } from "@waybill/auditor";
 import { freePort, waitUntil } from "@waybill/testing";
+import { startBrokerRecorder } from "./broker-recorder.ts";
+import { type Broker, openBroker } from "./brokers.ts";
 import { type Child, createChild } from "./child.ts";
 import { createDatabases, type Databases } from "./databases.ts";
+import { startHttpRecorder } from "./http-recorder.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { createKilling } from "./killing.ts";
 import { createLoad } from "./load.ts";
@@ -23,7 +28,7 @@ import type { DemoOptions } from "./options.ts";
 import { createPlan, type Plan, type Target } from "./plan.ts";
 import { programOf } from "./program.ts";
 import { query } from "./query.ts";
-import { type Recorder, startRecorder } from "./recorder.ts";
+import type { Recorder } from "./recorder.ts";
 import { type DemoResult, resultOf } from "./report.ts";
 
 export interface DemoRun {
@@ -59,13 +64,16 @@ export async function runDemo(
     cleanUps.push(() => rm(folder, { recursive: true, force: true }));
     const databases = await createDatabases(options.database);
     cleanUps.push(() => databases.remove());
-    const stage = await openStage(databases, folder, tell, signal);
+    const broker = options.broker === "http" ? null : await openBroker(options.broker, [...Object.values(topics)]);
+    cleanUps.push(async () => broker?.remove());
+    const stage = await openStage(databases, broker, folder, tell, signal);
     cleanUps.push(() => stage.close());
-    tell(`${databases.server}; two databases, two services, two relays`);
+    tell(`${databases.server}; ${broker?.name ?? "HTTP"}; two databases, two services, two relays`);
 
     await fillStock(plan, stage.inventoryUrl);
     const { intents, faults } = await play(plan, databases, stage, tell);
     const unclean = await stage.stop();
+    await Promise.all([stage.recorders.order.readToEnd(), stage.recorders.inventory.readToEnd()]);
     const judgement = await judge({
       orderUrl: databases.orderUrl,
       inventoryUrl: databases.inventoryUrl,
@@ -98,14 +106,21 @@ interface Stage {
   close(): Promise<void>;
 }
 
-async function openStage(databases: Databases, folder: string, tell: Say, interrupted: AbortSignal): Promise<Stage> {
+/** What each service publishes to. */
+const topics = { order: "orders", inventory: "stock" } as const;
+
+async function openStage(databases: Databases, broker: Broker | null, folder: string, tell: Say, interrupted: AbortSignal): Promise<Stage> {
   const { orderUrl, inventoryUrl } = databases;
   await Promise.all([migrate(orderUrl, "order"), migrate(inventoryUrl, "inventory")]);
   const ports = { order: await freePort(), inventory: await freePort() };
-  const recorders = {
-    order: await startRecorder({ subscription: "orders", port: ports.inventory, file: join(folder, "orders.jsonl") }),
-    inventory: await startRecorder({ subscription: "answers", port: ports.order, file: join(folder, "answers.jsonl") }),
+  /** Of what `from` publishes; over HTTP it stands in front of the other service. */
+  const recorderOf = (from: "order" | "inventory", subscription: string): Promise<Recorder> => {
+    const file = join(folder, `${subscription}.jsonl`);
+    if (broker === null) return startHttpRecorder({ subscription, port: ports[from === "order" ? "inventory" : "order"], file });
+    const tap = (onReceived: (record: Received) => void): Promise<Tap> => broker.tap({ subscription, topic: topics[from], onReceived });
+    return startBrokerRecorder({ url: broker.url, file, tap });
   };
+  const recorders = { order: await recorderOf("order", "orders"), inventory: await recorderOf("inventory", "answers") };
 
   const ended = new AbortController();
   const broken = AbortSignal.any([ended.signal, interrupted]);
@@ -119,13 +134,13 @@ async function openStage(databases: Databases, folder: string, tell: Say, interr
     child(`${name} service`, [programOf(name)], {
       DATABASE_URL: databases[`${name}Url`],
       PORT: String(ports[name]),
+      ...(broker === null ? {} : { BROKER_URL: broker.url, TOPIC_PREFIX: broker.prefix }),
     });
   const relay = (name: "order" | "inventory"): Child =>
-    child(
-      `${name} relay`,
-      [programOf("cli"), "relay", "--transport", recorders[name].url, "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"],
-      { WAYBILL_DATABASE: databases[`${name}Url`] },
-    );
+    child(`${name} relay`, [programOf("cli"), "relay", "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"], {
+      WAYBILL_DATABASE: databases[`${name}Url`],
+      WAYBILL_TRANSPORT: recorders[name].url,
+    });
   const children: Record<Target, Child> = {
     "order service": service("order"),
     "order relay": relay("order"),

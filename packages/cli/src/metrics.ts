@@ -40,6 +40,8 @@ const counters = {
   broken: ["waybill_relay_transport_broken_total", "Times the transport broke its contract."],
   differing: ["waybill_relay_config_differs_total", "Times another configuration held the lease."],
   holesProved: ["waybill_relay_holes_proved_total", "Ranges of ids proved to belong to no message."],
+  fenced: ["waybill_relay_fenced_ids_total", "Ids taken by rows of our own, for nobody came with a message (MySQL, MariaDB)."],
+  removed: ["waybill_relay_history_removed_total", "Rows of history removed (MySQL, MariaDB)."],
   connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
   units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
   breakers: ["waybill_http_breakers_opened_total", "Times a topic's destination was found dead."],
@@ -86,6 +88,10 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         return add("differing");
       case "relay.holesProved":
         return add("holesProved", event.ranges);
+      case "relay.fenced":
+        return add("fenced", event.ids);
+      case "relay.historyRemoved":
+        return add("removed", event.rows);
       case "sql.connectionLost":
         return add("connections");
       case "sql.unitRepeated":

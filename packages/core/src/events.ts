@@ -91,8 +91,20 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.holesLooking"; readonly ranges: number }
     | { readonly name: "relay.holesProved"; readonly ranges: number }
     | { readonly name: "relay.holesForgotten"; readonly ranges: number }
+    /** MySQL, MariaDB: ids of holes that are old are being taken by rows of our own. */
+    | { readonly name: "relay.fencing"; readonly ids: number }
+    | { readonly name: "relay.fenced"; readonly ids: number }
+    /** Holes too long to be taken: an id was set by hand, or the counter. They stay, and pin history, until somebody looks. */
+    | { readonly name: "relay.holesTooLong"; readonly ranges: number; readonly ids: bigint }
     /** No partition could be made ahead: rows go to the default one. `notOwner`, `busy`, or the server's refusal. */
     | { readonly name: "relay.partitionsNotKept"; readonly reason: string }
+    /** MySQL, MariaDB: history that is old enough is being removed, up to the low-water mark of all subscriptions. */
+    | { readonly name: "relay.historyRemoving"; readonly lowWaterMark: bigint }
+    | { readonly name: "relay.historyRemoved"; readonly rows: number; readonly ids: number }
+    /** The server refused: its role may not delete, say. */
+    | { readonly name: "relay.historyNotRemoved"; readonly reason: string }
+    /** The server's settings promise less than they could; each says which and what it means. Told by a relay that takes the lease. */
+    | { readonly name: "relay.settingsDoubtful"; readonly warnings: readonly string[] }
     /** Too many ranges are open: nothing new is read until some end. */
     | { readonly name: "relay.rangesFull"; readonly ranges: number; readonly topics: readonly string[] }
     /** All memory is dropped and everything starts again from the saved cursor (rule R1). */

@@ -74,6 +74,8 @@ export interface LedgerFacts {
 }
 
 export interface Ledger {
+  /** With more holes than this a read brings nothing beyond `lastId`: order hangs on all of them being read. */
+  readonly holesMax: number;
   /**
    * Reads holes and what lies beyond `lastId` with ONE statement: with two, a row that commits in between is seen while an earlier
    * one of its key is not, and they are published the wrong way round.

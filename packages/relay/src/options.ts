@@ -77,6 +77,16 @@ export interface RelayOptions {
   readonly drainMs?: number;
   /** Default 30 days: decided dead letters are kept this long. */
   readonly decidedRetentionMs?: number;
+  /**
+   * MySQL and MariaDB. Default 30 000: so long a hole is left to its writer before a row of ours takes its id. A writer that is slower than that
+   * fails loudly, and `append` repeats its insert; more keeps holes, and with them history, for longer.
+   */
+  readonly holeFenceAfterMs?: number;
+  /**
+   * MySQL and MariaDB. Default 1 day, from 1 hour: history that every subscription has passed is kept this long, then removed in small steps.
+   * On PostgreSQL it lies in partitions, which are made ahead and left alone.
+   */
+  readonly retentionMs?: number;
   readonly onEvent?: OnEvent;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -118,6 +128,8 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     statementDeadlineMs: options.statementDeadlineMs ?? 10_000,
     drainMs: options.drainMs ?? 500,
     decidedRetentionMs: options.decidedRetentionMs ?? 30 * dayMs,
+    holeFenceAfterMs: options.holeFenceAfterMs ?? 30_000,
+    retentionMs: options.retentionMs ?? dayMs,
     onEvent: options.onEvent,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
@@ -145,6 +157,8 @@ const bounds = {
   statementDeadlineMs: [50, 600_000],
   drainMs: [0, 60_000],
   decidedRetentionMs: [60_000, 3_650 * dayMs],
+  holeFenceAfterMs: [10, 3_600_000],
+  retentionMs: [3_600_000, 3_650 * dayMs],
 } as const;
 
 function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[] {

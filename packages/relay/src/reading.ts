@@ -190,7 +190,7 @@ export function createReading(
   const noteFull = (): void => {
     const ranges = cursor.holes.length + cursor.openCount;
     const wasFull = isFull;
-    isFull = ranges >= rangesMax;
+    isFull = ranges >= rangesMax || cursor.holes.length > ledger.holesMax;
     if (!isFull || wasFull) return;
     const topics = [...lanes.topics.values()].filter((topic) => topic.waitsUntilMs > 0 || topic.failures > 0);
     session.report({ name: "relay.rangesFull", ranges, topics: topics.slice(0, 10).map((topic) => topic.name) });

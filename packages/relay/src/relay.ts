@@ -152,6 +152,7 @@ export function createRelay(options: RelayOptions): Relay {
       const { acquisition, facts } = acquired;
       held = { epoch: acquisition.epoch, owner };
       await checkLineage(save, acquisition, facts);
+      if (facts.warnings.length > 0) report({ name: "relay.settingsDoubtful", warnings: facts.warnings });
       const solo = soloStart(acquisition, owner, wasSolo, unsettled);
       unsettled = solo;
       // Side by side: the lease is running.

@@ -6,8 +6,8 @@
  *        stop asked ─▶ nothing new, 500 ms for what is on the wire ─▶ save ─▶ hand the lease over
  *        R1 ─▶ loops end, calls on the wire are awaited (a key is never in two calls) ─▶ the caller begins anew
  */
-import { type Clock, isWaybillError, type Timer, wait, withDeadline } from "@waybill/core";
-import { keepPartitions, type LedgerFacts } from "@waybill/outbox";
+import { type Clock, type Timer, withDeadline } from "@waybill/core";
+import type { LedgerFacts } from "@waybill/outbox";
 import { holdLease } from "@waybill/sql";
 import { createCalling } from "./calling.ts";
 import { createCursor } from "./cursor.ts";
@@ -24,10 +24,9 @@ import { createSaving } from "./saving.ts";
 import type { RelayParts, RelayReport, Session, SessionConnections } from "./session.ts";
 import type { SoloStart } from "./solo.ts";
 import type { Acquisition } from "./subscriptions.ts";
+import { keepUp } from "./upkeep.ts";
 import { createWaiting } from "./waiting.ts";
 
-const upkeepMs = 60_000;
-const removedAtOnceMax = 1_000;
 /** How long the loops of a session that is over may take to notice. */
 const loopsMs = 500;
 
@@ -204,31 +203,6 @@ async function release(
     if (await parts.row.release(connections.save, fence)) report({ name: "relay.leaseReleased", epoch: fence.epoch });
   } catch {
     // The lease runs out by itself; a standby waits for that instead.
-  }
-}
-
-/** Partitions ahead of the writers, and decided dead letters that are old enough to go. */
-async function keepUp(session: Session): Promise<void> {
-  const { settings, deadLetters, reader, connections } = session;
-  let told: string | null = null;
-  do {
-    if (session.isDraining) return;
-    const hindrance = await makePartitions(session);
-    if (hindrance !== null && hindrance !== told) session.report({ name: "relay.partitionsNotKept", reason: hindrance });
-    told = hindrance;
-    await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
-  } while (await wait(session.clock, upkeepMs, session.ended));
-}
-
-/** What kept partitions from being made, or null. It stops nothing: rows go to the default partition meanwhile, and somebody is told. */
-async function makePartitions({ connections, space, settings, clock }: Session): Promise<string | null> {
-  try {
-    const kept = await keepPartitions(connections.upkeep, { space, stream: settings.stream, clock });
-    return kept.kind === "kept" ? null : kept.kind;
-  } catch (error) {
-    const isRefusal = isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState !== null && !connections.upkeep.lost.aborted;
-    if (!isRefusal) throw error;
-    return `refused:${error.facts.sqlState ?? ""}`;
   }
 }
 

@@ -29,6 +29,7 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
   };
 
   return {
+    holesMax,
     read: async (connection, { lastId, holes, rowsMax, areHolesOnly, deadlineMs }) => {
       // Beyond their limit the first holes are read alone. Nothing may be read past one that was left out: order hangs on that.
       const areTooMany = holes.length > holesMax;

@@ -50,6 +50,7 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
   };
 
   return {
+    holesMax: Number.POSITIVE_INFINITY,
     read: async (connection, { lastId, holes, rowsMax, areHolesOnly, deadlineMs }) => {
       if (holes.length === 0 && areHolesOnly) return { rows: [], areHolesCut: false };
       const limits = [areHolesOnly ? idMax : lastId.toString(), rowsMax.toString()];

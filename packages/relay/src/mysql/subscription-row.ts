@@ -7,6 +7,7 @@ import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { findFreeLease } from "./statements/find-free-lease.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
+import { readLowWaterMark } from "./statements/read-low-water-mark.ts";
 import { readSubscription } from "./statements/read-subscription.ts";
 import { releaseLease } from "./statements/release-lease.ts";
 import { renewLease } from "./statements/renew-lease.ts";
@@ -19,9 +20,10 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
   const outbox = tableOf(space, stream === "default" ? "outbox" : `${stream}_outbox`);
   const text = {
     acquire: acquireLease(table),
-    ensure: ensureSubscription(table, outbox),
+    ensure: ensureSubscription(table, outbox, tableOf(space, "stream")),
     findFree: findFreeLease(table),
     lock: lockSubscription(table),
+    lowWaterMark: readLowWaterMark(table),
     read: readSubscription(table),
     release: releaseLease(table),
     renew: renewLease(table),
@@ -33,7 +35,11 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
 
   return {
     async ensure(statements: Statements, from) {
-      await statements.execute(text.ensure, [...name, from === "now" ? 1 : 0]);
+      await statements.execute(text.ensure, [...name, from === "now" ? 1 : 0, stream]);
+    },
+    async lowWaterMark(statements) {
+      const [row] = await statements.query(text.lowWaterMark, [stream]);
+      return BigInt((row?.["low"] as string | null | undefined) ?? 0);
     },
     async view(statements, owner) {
       const [row] = await statements.query(text.read, [owner, ...name]);

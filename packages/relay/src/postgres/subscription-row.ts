@@ -4,6 +4,7 @@ import type { Acquisition, CursorToSave, Fence, SubscriptionRow, SubscriptionVie
 import { acquireLease } from "./statements/acquire-lease.ts";
 import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
+import { readLowWaterMark } from "./statements/read-low-water-mark.ts";
 import { readSubscription } from "./statements/read-subscription.ts";
 import { releaseLease } from "./statements/release-lease.ts";
 import { renewLease } from "./statements/renew-lease.ts";
@@ -18,6 +19,7 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
     acquire: acquireLease(table),
     ensure: ensureSubscription(table, idSequence),
     lock: lockSubscription(table),
+    lowWaterMark: readLowWaterMark(table),
     read: readSubscription(table),
     release: releaseLease(table),
     renew: renewLease(table),
@@ -29,6 +31,10 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
   return {
     async ensure(statements: Statements, from) {
       await statements.query(text.ensure, [stream, subscription, from === "now"]);
+    },
+    async lowWaterMark(statements) {
+      const [row] = await statements.query(text.lowWaterMark, [stream]);
+      return BigInt((row?.["low"] as string | null | undefined) ?? 0);
     },
     async view(statements, owner) {
       const [row] = await statements.query(text.read, [stream, subscription, owner]);

@@ -26,13 +26,12 @@ import { append, outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
 import { type Child, startChild, testDatabase, waitUntil } from "@waybill/testing";
-import pg from "pg";
+import { type Application, connectApplication } from "../application.ts";
 import { messages, type Topic } from "./crash-messages.ts";
-import { type Load, type LoadOptions, startLoad } from "./load.ts";
+import { type Load, type LoadOptions, lockKey, startLoad } from "./load.ts";
 import type { RelayChildOptions } from "./relay.child.ts";
 
 const program = fileURLToPath(new URL("../../dist-programs/test/crash/relay.child.js", import.meta.url));
-const space = namespace("postgres");
 
 export interface Publication {
   readonly relay: number;
@@ -42,7 +41,7 @@ export interface Publication {
 export interface CrashRun {
   readonly url: string;
   readonly database: Database;
-  readonly client: pg.Client;
+  readonly client: Application;
   /** Appends in a transaction of its own, with a business row, and commits or rolls back. Answers the message id. */
   write(topic: Topic, key: string, note: string, end?: "commit" | "rollback"): Promise<string>;
   /** Writers that go on until they are stopped. */
@@ -59,25 +58,28 @@ export interface CrashRun {
   close(): Promise<void>;
 }
 
-export async function crashRun(): Promise<CrashRun> {
-  const { url, drop } = await testDatabase();
+/** On `server`, a name of this run's; without one, on its first. */
+export async function crashRun(server?: string): Promise<CrashRun> {
+  const { url, drop } = await testDatabase(server === undefined ? {} : { server });
   const journalFile = join(tmpdir(), `waybill-journal-${randomBytes(6).toString("hex")}.jsonl`);
   const log = join(tmpdir(), `waybill-received-${randomBytes(6).toString("hex")}.jsonl`);
   const database = openDatabase({ url });
+  const space = namespace(database.dialect);
   await migrateUp(database, space, [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations]);
-  const client = new pg.Client(url);
-  client.on("error", () => undefined);
-  await client.connect();
-  await client.query("create table key_version (key text primary key, version int not null)");
-  await client.query("create table business (message_id uuid primary key)");
+  const client = await connectApplication(url);
+  await client.run("create table key_version (name varchar(100) primary key, version int not null)");
+  await client.run("create table business (message_id char(36) primary key)");
   const journal = createJournal(journalFile);
   const children: Child[] = [];
   const loads: Load[] = [];
 
+  const noHoles = client.dialect === "postgres" ? "cardinality(s.hole_lo) = 0" : "s.holes = '[]'";
   const quietSql = `
-    select s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and cardinality(s.hole_lo) = 0
-       and not exists (select 1 from waybill_dead_letter where state in ('dead', 'held', 'released')) as quiet
-    from waybill_subscription as s`;
+    select 1
+    from waybill_subscription as s
+    where s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and ${noHoles}
+      and not exists (select 1 from waybill_dead_letter where state in ('dead', 'held', 'released'))
+      and not exists (select 1 from waybill_outbox where type = 'test.old.v1')`;
 
   return {
     url,
@@ -87,11 +89,11 @@ export async function crashRun(): Promise<CrashRun> {
       const messageId = newMessageId();
       const made = messages[topic]({ key, note }, { id: messageId });
       journal.write({ step: "intended", messageId, topic, key, payloadDigest: digest(made.payload) });
-      await client.query("begin");
-      await client.query("insert into key_version values ($1, 1) on conflict (key) do update set version = key_version.version + 1", [key]);
-      await client.query("insert into business values ($1)", [messageId]);
-      await append(client, made);
-      await client.query(end);
+      await client.run("begin");
+      await client.run(lockKey, [key]);
+      await client.run("insert into business values (?)", [messageId]);
+      await append(client.handle, made);
+      await client.run(end);
       journal.write({ step: end === "commit" ? "committed" : "rolledBack", messageId, topic, key });
       return messageId;
     },
@@ -124,7 +126,7 @@ export async function crashRun(): Promise<CrashRun> {
       await redriveDeadLetters(database, space, { origin: "relay" }, { who: "test", why: "the destination was repaired" });
     },
     async quiet() {
-      await waitUntil(async () => (await client.query<{ quiet: boolean }>(quietSql)).rows[0]?.quiet === true, {
+      await waitUntil(async () => (await client.run(quietSql)).length === 1, {
         what: "everything is published and saved",
         deadlineMs: 30_000,
       });
@@ -133,7 +135,7 @@ export async function crashRun(): Promise<CrashRun> {
       const history = {
         ...(await readLedger({ url })),
         intents: await readJournal(journalFile),
-        businessRows: await readBusinessRows({ url }, { sql: "select message_id::text from business" }),
+        businessRows: await readBusinessRows({ url }, { sql: "select message_id from business" }),
         received: await readReceivedLog(log),
         consumers: [],
         effects: [],

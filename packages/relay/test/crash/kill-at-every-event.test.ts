@@ -4,10 +4,27 @@
  */
 import type { RelayEvent } from "@waybill/core";
 import { afterEach, describe, expect, test } from "vitest";
+import { decodeRanges, encodeRanges } from "../../src/mysql/encoded-ranges.ts";
+import { connectApplication } from "../application.ts";
+import { forEachKind } from "./crash-databases.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 
 /** What has to be prepared so that an event comes. */
-type Scenario = "work" | "stop" | "held" | "lineage" | "stolen" | "removed" | "ranges" | "partitions" | "solo" | "throws";
+type Scenario =
+  | "work"
+  | "stop"
+  | "held"
+  | "lineage"
+  | "stolen"
+  | "removed"
+  | "ranges"
+  | "partitions"
+  | "solo"
+  | "throws"
+  | "history"
+  | "historyBusy"
+  | "tooLong"
+  | "doubtful";
 
 /** Every event of a relay: one that is added does not compile before it is listed here. */
 const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
@@ -40,6 +57,13 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.holesLooking": "work",
   "relay.holesProved": "work",
   "relay.holesForgotten": "work",
+  "relay.fencing": "work",
+  "relay.fenced": "work",
+  "relay.holesTooLong": "tooLong",
+  "relay.historyRemoving": "history",
+  "relay.historyRemoved": "history",
+  "relay.historyNotRemoved": "historyBusy",
+  "relay.settingsDoubtful": "doubtful",
   "relay.draining": "stop",
   "relay.leaseReleasing": "stop",
   "relay.leaseReleased": "stop",
@@ -58,6 +82,20 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.restarting": "throws",
 };
 
+/** Ids of a transaction that is gone are proved dead on PostgreSQL, and taken by a fence on MySQL; partitions are PostgreSQL's. */
+const onlyOn: ReadonlyMap<RelayEvent["name"], "postgres" | "mysql"> = new Map([
+  ["relay.holesProved", "postgres"],
+  ["relay.holesForgotten", "postgres"],
+  ["relay.partitionsNotKept", "postgres"],
+  ["relay.settingsDoubtful", "postgres"],
+  ["relay.fencing", "mysql"],
+  ["relay.fenced", "mysql"],
+  ["relay.holesTooLong", "mysql"],
+  ["relay.historyRemoving", "mysql"],
+  ["relay.historyRemoved", "mysql"],
+  ["relay.historyNotRemoved", "mysql"],
+] as const);
+
 const occurrences = process.env["WAYBILL_TEST_ALL"] === "1" ? [1, 2, 3] : [1];
 /** Events that come once in the life of a process, or of a scenario. */
 const once: ReadonlySet<string> = new Set([
@@ -72,6 +110,11 @@ const once: ReadonlySet<string> = new Set([
   "relay.rowMissing",
   "relay.rangesFull",
   "relay.partitionsNotKept",
+  "relay.holesTooLong",
+  "relay.historyRemoving",
+  "relay.historyRemoved",
+  "relay.historyNotRemoved",
+  "relay.settingsDoubtful",
   "relay.soloDeathCounted",
   "relay.soloEnded",
   "relay.transportBroken",
@@ -132,7 +175,7 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
       await earlier.waitFor(named("relay.published"));
       earlier.tell("stop");
       await earlier.exited;
-      await run.client.query("update waybill_subscription set server_identity = 'another/0'");
+      await run.client.run("update waybill_subscription set server_identity = 'another/0'");
       await writeWork();
       return async () => undefined;
     }
@@ -140,40 +183,93 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
       await writeWork();
       return async (child) => {
         await child.waitFor(named("relay.cursorSaved"));
-        await run.client.query(
-          "update waybill_subscription set epoch = epoch + 1, owner = gen_random_uuid(), lease_until = clock_timestamp()",
-        );
+        await run.client.run({
+          postgres: "update waybill_subscription set epoch = epoch + 1, owner = gen_random_uuid(), lease_until = clock_timestamp()",
+          mysql: "update waybill_subscription set epoch = epoch + 1, owner = uuid(), lease_until = utc_timestamp(6)",
+        });
       };
     case "removed": {
       await run.write("orders", "a", "first");
       return async (child) => {
         await child.waitFor(named("relay.published"));
         // Not in the journal: what an operator removes by hand is the operator's.
-        await run.client.query("insert into waybill_outbox (type, topic, key, payload) values ('test.stuck.v1', 'stuck', 's', '{}')");
+        await run.client.run({
+          postgres: "insert into waybill_outbox (type, topic, key, payload) values ('test.stuck.v1', 'stuck', 's', '{}')",
+          mysql: "insert into waybill_outbox (type, topic, `key`, payload) values ('test.stuck.v1', 'stuck', 's', '{}')",
+        });
         await child.waitFor(named("relay.parked"));
-        await run.client.query("delete from waybill_outbox where topic = 'stuck'");
+        await run.client.run("delete from waybill_outbox where topic = 'stuck'");
       };
     }
     case "ranges":
-      // As after a crash that left a hundred and twenty thousand holes.
+      // As after a crash that left more holes than there is room for.
       await run.write("orders", "a", "first");
-      await run.client.query("select setval('waybill_outbox_id_seq', 300000)");
-      await run.client.query(`
-        insert into waybill_subscription (stream, subscription, last_id, hole_lo, hole_hi)
-        select 'default', 'default', 300000, ids, ids from (select array_agg(i) as ids from generate_series(1::bigint, 240000, 2) as i) as odd`);
+      await run.client.run({
+        postgres: "select setval('waybill_outbox_id_seq', 300000)",
+        mysql: "insert into waybill_outbox (id, type, topic) values (300000, '', '')",
+      });
+      await run.client.run(
+        {
+          postgres: `insert into waybill_subscription (stream, subscription, last_id, hole_lo, hole_hi)
+                     select 'default', 'default', 300000, ids, ids
+                     from (select array_agg(i) as ids from generate_series(1::bigint, 240000, 2) as i where ? = '') as odd`,
+          mysql:
+            "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'default', 300000, ?, '{}')",
+        },
+        [run.client.dialect === "postgres" ? "" : `[${Array.from({ length: 12_000 }, () => "1,1").join(",")}]`],
+      );
       await run.write("orders", "a", "second");
       return async () => undefined;
     case "partitions":
       // Somebody left a table where the next partition belongs.
       await writeWork();
-      await run.client.query("select setval('waybill_outbox_id_seq', 1500000)");
-      await run.client.query("create table waybill_outbox_p3000001 ()");
+      await run.client.run("select setval('waybill_outbox_id_seq', 1500000)");
+      await run.client.run("create table waybill_outbox_p3000001 ()");
       return async () => undefined;
     case "solo":
       await writeWork();
-      await run.client.query(`
-        insert into waybill_subscription (stream, subscription, owner, epoch, solo_id, last_id, hole_lo, hole_hi)
-        values ('default', 'default', gen_random_uuid(), 7, 3, 10, '{1}', '{10}')`);
+      await run.client.run({
+        postgres: `insert into waybill_subscription (stream, subscription, owner, epoch, solo_id, last_id, hole_lo, hole_hi)
+                   values ('default', 'default', gen_random_uuid(), 7, 3, 10, '{1}', '{10}')`,
+        mysql: `insert into waybill_subscription (stream, subscription, owner, epoch, solo_id, last_id, holes, solo_deaths)
+                values ('default', 'default', uuid(), 7, 3, 10, '[1,10]', '{}')`,
+      });
+      return async () => undefined;
+    case "history":
+      // Old, and passed by the only subscription: nobody misses them.
+      await run.client.run(`insert into waybill_outbox (type, topic, created_at) values ${"('test.old.v1', 'old', '2020-01-01'),".repeat(9)}
+                            ('test.old.v1', 'old', '2020-01-01')`);
+      await run.client.run(
+        "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'default', 10, '[]', '{}')",
+      );
+      await writeWork();
+      return async () => undefined;
+    case "historyBusy": {
+      await writeWork();
+      const operator = await connectApplication(run.url);
+      await operator.run("begin");
+      await operator.run("select 1 from waybill_stream for update");
+      return async (child) => {
+        await child.exited;
+        await operator.end();
+      };
+    }
+    case "tooLong":
+      await run.client.run("insert into waybill_outbox (id, type, topic) values (3000000, '', '')");
+      await run.client.run(
+        "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'default', 3000000, '[1,1500000]', '{}')",
+      );
+      await writeWork();
+      return async (child) => {
+        await child.exited;
+        // Somebody looked: nothing of these ids was ever used. What else is to be read again stays.
+        const [saved] = await run.client.run("select holes from waybill_subscription");
+        const others = decodeRanges(String(saved?.["holes"])).filter(({ high }) => high > 1_500_000n);
+        await run.client.run("update waybill_subscription set holes = ?", [encodeRanges(others)]);
+      };
+    case "doubtful":
+      await run.client.run(`alter database ${new URL(run.url).pathname.slice(1)} set synchronous_commit = off`);
+      await writeWork();
       return async () => undefined;
     case "throws":
       await writeWork();
@@ -182,27 +278,30 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
   }
 }
 
-describe("a relay killed with -9 loses nothing, and keeps first publications in order", () => {
-  for (const [name, scenario] of Object.entries(scenarios) as [RelayEvent["name"], Scenario][]) {
-    for (const nth of once.has(name) ? [1] : occurrences) {
-      test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
-        run = await crashRun();
-        const provoke = await prepare(scenario);
-        const victim = await run.startRelay({ isStrict: true, repairedKey: "earlier", kill: { name, nth, signal: "SIGKILL" } });
-        const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
-        await victim.waitFor(named(name), { deadlineMs: 20_000, what: name });
-        expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });
-        await provoked;
+await forEachKind((server) => {
+  describe(`a relay on ${server.name} killed with -9 loses nothing, and keeps first publications in order`, () => {
+    for (const [name, scenario] of Object.entries(scenarios) as [RelayEvent["name"], Scenario][]) {
+      if ((onlyOn.get(name) ?? server.dialect) !== server.dialect) continue;
+      for (const nth of once.has(name) ? [1] : occurrences) {
+        test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
+          run = await crashRun(server.name);
+          const provoke = await prepare(scenario);
+          const victim = await run.startRelay({ isStrict: true, repairedKey: "earlier", kill: { name, nth, signal: "SIGKILL" } });
+          const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
+          await victim.waitFor(named(name), { deadlineMs: 20_000, what: name });
+          expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });
+          await provoked;
 
-        const finisher = await run.startRelay();
-        await run.write("orders", "a", "after the kill");
-        await finisher.waitFor(named("relay.leaseAcquired"), { deadlineMs: 5_000 });
-        await run.redrive();
-        await run.quiet();
-        finisher.tell("stop");
-        expect(await finisher.exited, finisher.output()).toEqual({ code: 0, signal: null });
-        expect(await run.verdict(1)).toMatchObject({ verdict: "passed", witnesses: [] });
-      });
+          const finisher = await run.startRelay();
+          await run.write("orders", "a", "after the kill");
+          await finisher.waitFor(named("relay.leaseAcquired"), { deadlineMs: 5_000 });
+          await run.redrive();
+          await run.quiet();
+          finisher.tell("stop");
+          expect(await finisher.exited, finisher.output()).toEqual({ code: 0, signal: null });
+          expect(await run.verdict(1)).toMatchObject({ verdict: "passed", witnesses: [] });
+        });
+      }
     }
-  }
+  });
 });

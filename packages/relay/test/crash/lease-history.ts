@@ -7,7 +7,7 @@
  *
  * A relay acquires, renews, saves and releases over one connection, and begins a new epoch when it gets another.
  */
-import type pg from "pg";
+import type { Application } from "../application.ts";
 
 export interface LeaseWrite {
   readonly epoch: number;
@@ -25,25 +25,42 @@ export interface LeaseHistory {
   zombieWrites(): Promise<readonly LeaseWrite[]>;
 }
 
-export async function noteLeaseWrites(client: pg.Client): Promise<LeaseHistory> {
-  await client.query(`
-    create table lease_write (
-      place bigint generated always as identity primary key,
-      epoch bigint, owner uuid, last_id bigint, backend int not null
-    );
-    create function note_lease_write() returns trigger language plpgsql as $$
-    begin
-      insert into lease_write (epoch, owner, last_id, backend) values (new.epoch, new.owner, new.last_id, pg_backend_pid());
-      return null;
-    end $$;
-    create trigger note_lease_write after insert or update on waybill_subscription for each row execute function note_lease_write()`);
+const noteWrite = (backend: string): string =>
+  `insert into lease_write (epoch, owner, last_id, backend) values (new.epoch, new.owner, new.last_id, ${backend})`;
+
+const triggers = {
+  postgres: [
+    `create table lease_write (
+       place bigint generated always as identity primary key,
+       epoch bigint, owner uuid, last_id bigint, backend int not null
+     )`,
+    `create function note_lease_write() returns trigger language plpgsql as $$
+     begin
+       ${noteWrite("pg_backend_pid()")};
+       return null;
+     end $$`,
+    "create trigger note_lease_write after insert or update on waybill_subscription for each row execute function note_lease_write()",
+  ],
+  mysql: [
+    `create table lease_write (
+       place bigint not null auto_increment primary key,
+       epoch bigint, owner char(36), last_id bigint, backend int not null
+     )`,
+    `create trigger note_lease_insert after insert on waybill_subscription for each row ${noteWrite("connection_id()")}`,
+    `create trigger note_lease_update after update on waybill_subscription for each row ${noteWrite("connection_id()")}`,
+  ],
+} as const;
+
+export async function noteLeaseWrites(client: Application): Promise<LeaseHistory> {
+  for (const statement of triggers[client.dialect]) await client.run(statement);
 
   const writes = async (): Promise<readonly LeaseWrite[]> =>
-    (
-      await client.query<LeaseWrite>(
-        `select epoch::int as epoch, owner::text as owner, last_id::int as "lastId", backend from lease_write order by place`,
-      )
-    ).rows;
+    (await client.run("select epoch, owner, last_id, backend from lease_write order by place")).map((row) => ({
+      epoch: Number(row["epoch"]),
+      owner: row["owner"] as string | null,
+      lastId: Number(row["last_id"]),
+      backend: Number(row["backend"]),
+    }));
   return {
     writes,
     async takeovers() {

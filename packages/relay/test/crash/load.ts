@@ -9,8 +9,14 @@
 import { type createJournal, digest } from "@waybill/auditor";
 import { newMessageId } from "@waybill/core";
 import { append } from "@waybill/outbox";
-import pg from "pg";
+import { type Application, connectApplication, type DialectSql } from "../application.ts";
 import { messages } from "./crash-messages.ts";
+
+/** Counts a key's orders under the lock of its row. */
+export const lockKey: DialectSql = {
+  postgres: "insert into key_version values (?, 1) on conflict (name) do update set version = key_version.version + 1",
+  mysql: "insert into key_version values (?, 1) on duplicate key update version = version + 1",
+};
 
 export interface LoadOptions {
   /** Default 3. */
@@ -37,26 +43,24 @@ export async function startLoad(
   let committed = 0;
   let count = 0;
 
-  const place = async (client: pg.Client, turn: number): Promise<void> => {
+  const place = async (client: Application, turn: number): Promise<void> => {
     const key = `load ${turn % keys}`;
     const messageId = newMessageId();
     const made = messages.orders({ key, note: `order ${turn}` }, { id: messageId });
-    await client.query("begin");
-    const locked = await client.query<{ version: number }>(
-      "insert into key_version values ($1, 1) on conflict (key) do update set version = key_version.version + 1 returning version",
-      [key],
-    );
-    const order = locked.rows[0]?.version ?? 0;
+    await client.run("begin");
+    await client.run(lockKey, [key]);
+    const [locked] = await client.run("select version from key_version where name = ?", [key]);
+    const order = Number(locked?.["version"]);
     journal.write({ step: "intended", messageId, topic: "orders", key, payloadDigest: digest(made.payload), order });
-    await client.query("insert into business values ($1)", [messageId]);
-    await append(client, made);
+    await client.run("insert into business values (?)", [messageId]);
+    await append(client.handle, made);
     const isTakenBack = turn % 10 === 9;
-    await client.query(isTakenBack ? "rollback" : "commit");
+    await client.run(isTakenBack ? "rollback" : "commit");
     journal.write({ step: isTakenBack ? "rolledBack" : "committed", messageId, topic: "orders", key });
     if (!isTakenBack) committed += 1;
   };
 
-  const write = async (client: pg.Client): Promise<void> => {
+  const write = async (client: Application): Promise<void> => {
     const beganAtMs = performance.now();
     try {
       for (let own = 1; !stopping.signal.aborted; own += 1) {
@@ -71,9 +75,9 @@ export async function startLoad(
 
   const clients = await Promise.all(
     Array.from({ length: writers }, async () => {
-      const client = new pg.Client(url);
-      client.on("error", () => undefined); // the statement that is under way rejects
-      await client.connect();
+      const client = await connectApplication(url);
+      // MySQL would lock gaps between keys otherwise, and writers of different keys would meet there.
+      if (client.dialect === "mysql") await client.run("set session transaction isolation level read committed");
       return client;
     }),
   );

@@ -117,6 +117,7 @@ await createRelay({
   topicBackoff: { firstMs: 20, maxMs: 200 },
   outageBackoff: { firstMs: 20, maxMs: 200 },
   saveMs: 50,
+  holeFenceAfterMs: 200,
   onEvent: (event) => {
     tellParent(event);
     if (options.kill?.hasWork !== true || ("unconfirmed" in event && event.unconfirmed > 0)) kill?.(event);

@@ -5,6 +5,7 @@
 import type { Child, ChildEvent } from "@waybill/testing";
 import { waitUntil } from "@waybill/testing";
 import { afterEach, describe, expect, test } from "vitest";
+import { forEachKind } from "./crash-databases.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 import { type LeaseHistory, noteLeaseWrites } from "./lease-history.ts";
 
@@ -15,8 +16,8 @@ let run: CrashRun;
 let lease: LeaseHistory;
 afterEach(() => run.close());
 
-async function begin(): Promise<void> {
-  run = await crashRun();
+async function begin(server: string): Promise<void> {
+  run = await crashRun(server);
   lease = await noteLeaseWrites(run.client);
 }
 
@@ -56,44 +57,6 @@ async function endsWell(faults: number, takeovers: number, ...left: readonly Chi
   expect(await run.verdict(faults, effort, await lease.takeovers())).toMatchObject({ verdict: "passed", witnesses: [], reasons: [] });
 }
 
-describe("two relays on one subscription, under load", () => {
-  test("the other publishes within lease + 2 s after kill -9", { timeout: isCampaign ? 180_000 : 60_000 }, async () => {
-    await begin();
-    const load = await run.load();
-    let { active, standby } = await startPair();
-    const times = isCampaign ? 10 : 3;
-    for (let time = 0; time < times; time += 1) {
-      const other = goesOn(standby);
-      active.kill("SIGKILL");
-      const { publishedMs } = await other;
-      expect(await active.exited).toEqual({ code: null, signal: "SIGKILL" });
-      expect(publishedMs).toBeLessThan(leaseMs + 2_000);
-      active = standby;
-      standby = await startStandby();
-    }
-    await load.stop();
-    await endsWell(times, times, active, standby);
-  });
-
-  test("the other publishes within 1 s after SIGTERM, and the first exits 0", { timeout: isCampaign ? 180_000 : 60_000 }, async () => {
-    await begin();
-    const load = await run.load();
-    let { active, standby } = await startPair();
-    const times = isCampaign ? 10 : 3;
-    for (let time = 0; time < times; time += 1) {
-      const other = goesOn(standby);
-      active.kill("SIGTERM");
-      const { publishedMs } = await other;
-      expect(await active.exited, active.output()).toEqual({ code: 0, signal: null });
-      expect(publishedMs).toBeLessThan(1_000);
-      active = standby;
-      standby = await startStandby();
-    }
-    await load.stop();
-    await endsWell(times, times, active, standby);
-  });
-});
-
 /** Messages that a relay has begun to send. */
 const begunBy = (child: Child): number =>
   child.events.filter(named("relay.publishing")).reduce((sum, event) => sum + Number(event["messages"]), 0);
@@ -105,100 +68,150 @@ const freezes = [
   { place: "in the middle of a call", kill: null, nths: [7, 29] },
 ] as const;
 
-describe("a relay frozen for longer than its lease", () => {
-  for (const { place, kill, nths } of freezes) {
-    for (const nth of isCampaign ? Array.from({ length: 20 }, (_, at) => 1 + at * 9) : nths) {
-      test(`${place}, time ${nth}: writes and publishes nothing when it thaws`, { timeout: 60_000 }, async () => {
-        await begin();
-        for (let count = 0; count < (isCampaign ? 200 : 30); count += 1)
-          await run.write("orders", `backlog ${count % 3}`, `order ${count}`);
-        const load = await run.load();
-        const zombie = await run.startRelay({
-          leaseMs,
-          kill: kill === null ? null : { name: kill, nth, signal: "SIGSTOP", hasWork: kill === "relay.batchApplied" },
-          freezeAtMessage: kill === null ? nth : null,
-        });
-        await zombie.waitFor(named("relay.leaseAcquired"));
-        const other = await run.startRelay({ leaseMs });
-        await goesOn(other);
-        const frozenAt = zombie.events.length;
-        expect(zombie.events.at(-1)?.["name"]).toBe(kill ?? "relay.publishing");
-        if (kill === null) expect(begunBy(zombie)).toBeGreaterThan(nth); // else nothing was left to hold back
-        // The other has come past everything the zombie had in its hands, and said so in the table.
-        await other.waitFor(named("relay.cursorSaved"));
-
-        const before = await run.published();
-        zombie.kill("SIGCONT");
-        const lost = await zombie.waitFor(named("relay.leaseLost"), { from: frozenAt, what: "the zombie notices" });
-        expect(lost).toMatchObject({ epoch: "1", reason: "expired" });
-        await zombie.waitFor(named("relay.standby"), { from: frozenAt, what: "the zombie stands by" });
-        const since = (await run.published()).slice(before.length);
-        expect(since.filter(({ relay }) => relay === zombie.pid)).toEqual([]);
-        expect((await lease.writes()).at(-1)).toMatchObject({ epoch: 2, backend: expect.any(Number) });
-        const goingOn = other.events.length;
-        await other.waitFor(published, { from: goingOn, what: "the other goes on" });
-        await load.stop();
-        await endsWell(1, 1, zombie, other);
-      });
-    }
-  }
-
-  test("five times in a row, under load: no write of a zombie, and nothing lost or turned round", {
-    timeout: isCampaign ? 300_000 : 60_000,
-  }, async () => {
-    await begin();
-    const load = await run.load();
-    const { active, standby } = await startPair();
-    const times = isCampaign ? 40 : 5;
-    for (let time = 0; time < times; time += 1) {
-      const [frozen, other] = epochOf(active) > epochOf(standby) ? [active, standby] : [standby, active];
-      const taken = goesOn(other);
-      frozen.kill("SIGSTOP");
-      const from = frozen.events.length;
-      const frozenAtMs = await databaseNowMs();
-      await taken;
-      await waitUntil(async () => (await databaseNowMs()) > frozenAtMs + 2.5 * leaseMs, { what: "two and a half leases have passed" });
-      const before = (await run.published()).length;
-      frozen.kill("SIGCONT");
-      await frozen.waitFor(named("relay.leaseLost"), { from, what: "the zombie notices" });
-      await frozen.waitFor(named("relay.standby"), { from, what: "the zombie stands by" });
-      const since = (await run.published()).slice(before).filter(({ relay }) => relay === frozen.pid);
-      // It may have been frozen between asking and writing: what was in its hands then is written late.
-      expect(since.length).toBeLessThanOrEqual(1);
-    }
-    await load.stop();
-    await endsWell(times, times, active, standby);
-  });
-});
-
 async function databaseNowMs(): Promise<number> {
-  const { rows } = await run.client.query<{ now: string }>("select extract(epoch from clock_timestamp()) * 1000 as now");
-  return Number(rows[0]?.now);
+  const [row] = await run.client.run({
+    postgres: "select extract(epoch from clock_timestamp()) * 1000 as now_ms",
+    mysql: "select unix_timestamp(now(6)) * 1000 as now_ms",
+  });
+  return Number(row?.["now_ms"]);
 }
 
-describe("relays that start at the same time", () => {
-  test("of five on 5 000 rows one publishes, and each row once", { timeout: 60_000 }, async () => {
-    await begin();
-    await run.client.query(`
-      with placed as (insert into business select gen_random_uuid() from generate_series(1, 5000) returning message_id)
-      insert into waybill_outbox (message_id, type, topic, key, payload)
-      select message_id, 'test.orders.v1', 'orders', 'key ' || abs(hashtext(message_id::text)) % 50, '{}' from placed`);
-    const children = await Promise.all(Array.from({ length: 5 }, () => run.startRelay({ leaseMs: 10_000 })));
-    await Promise.all(
-      children.map((child) =>
-        child.waitFor((event) => event["name"] === "relay.leaseAcquired" || event["name"] === "relay.standby", { deadlineMs: 20_000 }),
-      ),
-    );
-    await run.quiet();
-    const holders = children.filter((child) => epochOf(child) > 0);
-    expect(holders).toHaveLength(1);
-    for (const child of children) child.kill("SIGTERM");
-    for (const child of children) expect(await child.exited, child.output()).toEqual({ code: 0, signal: null });
-    const publications = await run.published();
-    expect(publications).toHaveLength(5_000);
-    expect(new Set(publications.map(({ relay }) => relay))).toEqual(new Set([holders[0]?.pid]));
-    const verdict = await run.verdict(0, { committedMin: 5_000 });
-    expect(verdict).toMatchObject({ verdict: "passed", witnesses: [], counts: { published: 5_000, repeated: 0 } });
-    expect(await lease.zombieWrites()).toEqual([]);
+await forEachKind((server) => {
+  describe(`two relays on one subscription of ${server.name}, under load`, () => {
+    test("the other publishes within lease + 2 s after kill -9", { timeout: isCampaign ? 180_000 : 60_000 }, async () => {
+      await begin(server.name);
+      const load = await run.load();
+      let { active, standby } = await startPair();
+      const times = isCampaign ? 10 : 3;
+      for (let time = 0; time < times; time += 1) {
+        const other = goesOn(standby);
+        active.kill("SIGKILL");
+        const { publishedMs } = await other;
+        expect(await active.exited).toEqual({ code: null, signal: "SIGKILL" });
+        expect(publishedMs).toBeLessThan(leaseMs + 2_000);
+        active = standby;
+        standby = await startStandby();
+      }
+      await load.stop();
+      await endsWell(times, times, active, standby);
+    });
+
+    test("the other publishes within 1 s after SIGTERM, and the first exits 0", { timeout: isCampaign ? 180_000 : 60_000 }, async () => {
+      await begin(server.name);
+      const load = await run.load();
+      let { active, standby } = await startPair();
+      const times = isCampaign ? 10 : 3;
+      for (let time = 0; time < times; time += 1) {
+        const other = goesOn(standby);
+        active.kill("SIGTERM");
+        const { publishedMs } = await other;
+        expect(await active.exited, active.output()).toEqual({ code: 0, signal: null });
+        expect(publishedMs).toBeLessThan(1_000);
+        active = standby;
+        standby = await startStandby();
+      }
+      await load.stop();
+      await endsWell(times, times, active, standby);
+    });
+  });
+
+  describe(`a relay on ${server.name} frozen for longer than its lease`, () => {
+    for (const { place, kill, nths } of freezes) {
+      for (const nth of isCampaign ? Array.from({ length: 20 }, (_, at) => 1 + at * 9) : nths) {
+        test(`${place}, time ${nth}: writes and publishes nothing when it thaws`, { timeout: 60_000 }, async () => {
+          await begin(server.name);
+          for (let count = 0; count < (isCampaign ? 200 : 30); count += 1)
+            await run.write("orders", `backlog ${count % 3}`, `order ${count}`);
+          const load = await run.load();
+          const zombie = await run.startRelay({
+            leaseMs,
+            kill: kill === null ? null : { name: kill, nth, signal: "SIGSTOP", hasWork: kill === "relay.batchApplied" },
+            freezeAtMessage: kill === null ? nth : null,
+          });
+          await zombie.waitFor(named("relay.leaseAcquired"));
+          const other = await run.startRelay({ leaseMs });
+          await goesOn(other);
+          const frozenAt = zombie.events.length;
+          expect(zombie.events.at(-1)?.["name"]).toBe(kill ?? "relay.publishing");
+          if (kill === null) expect(begunBy(zombie)).toBeGreaterThan(nth); // else nothing was left to hold back
+          // The other has come past everything the zombie had in its hands, and said so in the table.
+          await other.waitFor(named("relay.cursorSaved"));
+
+          const before = await run.published();
+          zombie.kill("SIGCONT");
+          const lost = await zombie.waitFor(named("relay.leaseLost"), { from: frozenAt, what: "the zombie notices" });
+          expect(lost).toMatchObject({ epoch: "1", reason: "expired" });
+          await zombie.waitFor(named("relay.standby"), { from: frozenAt, what: "the zombie stands by" });
+          const since = (await run.published()).slice(before.length);
+          expect(since.filter(({ relay }) => relay === zombie.pid)).toEqual([]);
+          expect((await lease.writes()).at(-1)).toMatchObject({ epoch: 2, backend: expect.any(Number) });
+          const goingOn = other.events.length;
+          await other.waitFor(published, { from: goingOn, what: "the other goes on" });
+          await load.stop();
+          await endsWell(1, 1, zombie, other);
+        });
+      }
+    }
+
+    test("five times in a row, under load: no write of a zombie, and nothing lost or turned round", {
+      timeout: isCampaign ? 300_000 : 60_000,
+    }, async () => {
+      await begin(server.name);
+      const load = await run.load();
+      const { active, standby } = await startPair();
+      const times = isCampaign ? 40 : 5;
+      for (let time = 0; time < times; time += 1) {
+        const [frozen, other] = epochOf(active) > epochOf(standby) ? [active, standby] : [standby, active];
+        const taken = goesOn(other);
+        frozen.kill("SIGSTOP");
+        const from = frozen.events.length;
+        const frozenAtMs = await databaseNowMs();
+        await taken;
+        await waitUntil(async () => (await databaseNowMs()) > frozenAtMs + 2.5 * leaseMs, { what: "two and a half leases have passed" });
+        const before = (await run.published()).length;
+        frozen.kill("SIGCONT");
+        await frozen.waitFor(named("relay.leaseLost"), { from, what: "the zombie notices" });
+        await frozen.waitFor(named("relay.standby"), { from, what: "the zombie stands by" });
+        const since = (await run.published()).slice(before).filter(({ relay }) => relay === frozen.pid);
+        // It may have been frozen between asking and writing: what was in its hands then is written late.
+        expect(since.length).toBeLessThanOrEqual(1);
+      }
+      await load.stop();
+      await endsWell(times, times, active, standby);
+    });
+  });
+
+  describe(`relays on ${server.name} that start at the same time`, () => {
+    test("of five on 5 000 rows one publishes, and each row once", { timeout: 60_000 }, async () => {
+      await begin(server.name);
+      await run.client.run({
+        postgres: "insert into business select gen_random_uuid() from generate_series(1, 5000)",
+        mysql:
+          "insert into business with recursive n as (select 1 as i union all select i + 1 from n where i < 1000) select uuid() from n, (select i from n limit 5) as five",
+      });
+      await run.client.run({
+        postgres: `insert into waybill_outbox (message_id, type, topic, key, payload)
+                 select message_id::uuid, 'test.orders.v1', 'orders', 'key ' || abs(hashtext(message_id)) % 50, '{}' from business`,
+        mysql: `insert into waybill_outbox (message_id, type, topic, \`key\`, payload)
+              select message_id, 'test.orders.v1', 'orders', concat('key ', crc32(message_id) % 50), '{}' from business`,
+      });
+      const children = await Promise.all(Array.from({ length: 5 }, () => run.startRelay({ leaseMs: 10_000 })));
+      await Promise.all(
+        children.map((child) =>
+          child.waitFor((event) => event["name"] === "relay.leaseAcquired" || event["name"] === "relay.standby", { deadlineMs: 20_000 }),
+        ),
+      );
+      await run.quiet();
+      const holders = children.filter((child) => epochOf(child) > 0);
+      expect(holders).toHaveLength(1);
+      for (const child of children) child.kill("SIGTERM");
+      for (const child of children) expect(await child.exited, child.output()).toEqual({ code: 0, signal: null });
+      const publications = await run.published();
+      expect(publications).toHaveLength(5_000);
+      expect(new Set(publications.map(({ relay }) => relay))).toEqual(new Set([holders[0]?.pid]));
+      const verdict = await run.verdict(0, { committedMin: 5_000 });
+      expect(verdict).toMatchObject({ verdict: "passed", witnesses: [], counts: { published: 5_000, repeated: 0 } });
+      expect(await lease.zombieWrites()).toEqual([]);
+    });
   });
 });

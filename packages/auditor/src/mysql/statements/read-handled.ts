@@ -7,6 +7,6 @@ import type { TableName } from "../../table-name.ts";
  */
 export const readHandled = (inbox: TableName): string => `
   select consumer,
-         message_id
+         convert(message_id using utf8mb4) as message_id
   from ${inbox}
   order by consumer, message_id`;
