@@ -7,17 +7,19 @@
 import type { Outcome } from "./outcome.ts";
 import type { Dialect, Row, SqlValue, Tx } from "./tx.ts";
 
-/** On connections of our own arrays are allowed, too: 64-bit numbers in them as text. */
+/** On connections of our own booleans are allowed, too, and on PostgreSQL arrays: 64-bit numbers in them as text. */
 export type OwnedValue = SqlValue | boolean | readonly string[];
 
 export interface StatementOptions {
   /** Milliseconds until we give up and destroy the connection. Default: the database's `statementDeadlineMs`. */
   readonly deadlineMs?: number;
-  /** What the statement is called in errors. It is also prepared under this name, unless a pooler stands in between. */
+  /** What the statement is called in errors. On PostgreSQL it is also prepared under this name, unless a pooler stands in between. */
   readonly name?: string;
 }
 
-/** A row as text columns in the statement's order, nothing parsed: the cheapest form there is. */
+/**
+ * A row as text columns in the statement's order, nothing parsed: the cheapest form there is. On MySQL select what is binary as `hex(…)`.
+ */
 export type TextRow = readonly (string | null)[];
 
 /** Statements of our own outside a transaction: each is a transaction of itself. */
@@ -53,8 +55,10 @@ export interface UnitOptions {
 export interface Units {
   /**
    * BEGIN, `work`, COMMIT. An error inside poisons the unit: further statements throw WAYBILL_UNIT_POISONED and ROLLBACK follows, even
-   * if `work` swallowed the error. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) run the whole of `work` again with
-   * backoff. COMMIT's own answer is checked: PostgreSQL answers ROLLBACK to the COMMIT of an aborted transaction.
+   * if `work` swallowed the error. Serialization failures and deadlocks (SQLSTATE 40001, 40P01; on MySQL 1213, 1205, 1467, 1020, 3101) run the
+   * whole of `work` again with backoff. COMMIT's own answer is checked: PostgreSQL answers ROLLBACK to the COMMIT of an aborted transaction.
+   * On MySQL a statement that would commit by itself, such as DDL, is refused; and after a duplicate key (1062) the very same statement with
+   * the same values may be sent once more.
    *
    * Does not throw for the database's sake: the outcome tells. Rejects only if no connection was to be had (nothing was done).
    */
@@ -63,7 +67,7 @@ export interface Units {
 
 /** One connection for one purpose. Used by one caller at a time; calls made side by side run one after the other. */
 export interface Connection extends Statements, Units {
-  /** True if a pooler stands in between (PgBouncer in transaction mode): no SET, no named statement, no LISTEN there. */
+  /** True if a pooler stands in between (PgBouncer in transaction mode): no SET, no named statement, no LISTEN there. Never on MySQL. */
   readonly isPooled: boolean;
   /** Aborts when the connection is lost or closed. */
   readonly lost: AbortSignal;

@@ -8,7 +8,7 @@ export type SqlValue = string | number | null | Uint8Array;
 export type Row = Readonly<Record<string, unknown>>;
 
 /**
- * Your open transaction, whatever library opened it. `toTx` makes one of a pg client or a knex transaction; anything else can pass
+ * Your open transaction, whatever library opened it. `toTx` makes one of a pg client, a mysql2 connection or a knex transaction; anything else can pass
  * this shape itself. Statements run inside the transaction and are never committed by us.
  */
 export interface Tx {
