@@ -20,13 +20,15 @@ export interface Broker {
 
 const partitions = 4;
 
-/** Makes the topics (named without prefix). */
-export async function openBroker(choice: Exclude<BrokerChoice, "http">, topics: readonly string[]): Promise<Broker> {
+/** Makes the topics, named without prefix; `consumers` says who consumes each. */
+export async function openBroker(choice: Exclude<BrokerChoice, "http">, consumers: Readonly<Record<string, string>>): Promise<Broker> {
   const server = await serverOf(choice);
   const prefix = `demo-${randomBytes(4).toString("hex")}-`;
-  const names = topics.map((topic) => `${prefix}${topic}`);
+  const topics = Object.keys(consumers).map((topic) => `${prefix}${topic}`);
   try {
-    return await (server.url.startsWith("kafka:") ? openKafka : openRabbitmq)(server, prefix, names);
+    if (server.url.startsWith("kafka:")) return await openKafka(server, prefix, topics);
+    const queues = Object.entries(consumers).map(([topic, consumer]) => `${prefix}${consumer}.${prefix}${topic}`);
+    return openRabbitmq(server, prefix, topics, queues);
   } catch (error) {
     await server.stop();
     throw error;
@@ -66,7 +68,7 @@ async function openKafka(server: Server, prefix: string, topics: readonly string
   };
 }
 
-async function openRabbitmq(server: Server, prefix: string, exchanges: readonly string[]): Promise<Broker> {
+function openRabbitmq(server: Server, prefix: string, exchanges: readonly string[], queues: readonly string[]): Broker {
   const { url } = server;
   return {
     name: `RabbitMQ, ${server.from}`,
@@ -77,7 +79,7 @@ async function openRabbitmq(server: Server, prefix: string, exchanges: readonly 
       const connection = await connect(url);
       connection.on("error", () => undefined); // what could not be removed shows at the broker
       const channel = await connection.createChannel();
-      for (const queue of exchanges) await channel.deleteQueue(queue);
+      for (const queue of queues) await channel.deleteQueue(queue);
       for (const exchange of exchanges) await channel.deleteExchange(exchange);
       await connection.close();
       await server.stop();

@@ -64,7 +64,8 @@ export async function runDemo(
     cleanUps.push(() => rm(folder, { recursive: true, force: true }));
     const databases = await createDatabases(options.database);
     cleanUps.push(() => databases.remove());
-    const broker = options.broker === "http" ? null : await openBroker(options.broker, [...Object.values(topics)]);
+    const broker =
+      options.broker === "http" ? null : await openBroker(options.broker, { [topics.order]: "inventory", [topics.inventory]: "order" });
     cleanUps.push(async () => broker?.remove());
     const stage = await openStage(databases, broker, folder, tell, signal);
     cleanUps.push(() => stage.close());

@@ -13,7 +13,8 @@ import { statements } from "./statements.ts";
 
 export interface InventoryApiOptions {
   readonly database: Database;
-  readonly receiveMessage: RequestListener;
+  /** null: messages come from a broker. */
+  readonly receiveMessage: RequestListener | null;
   readonly isReady: () => Promise<boolean>;
   /** Told of requests that failed. */
   readonly onFailure: (error: unknown) => void;
@@ -40,7 +41,7 @@ export function inventoryApi(options: InventoryApiOptions): RequestListener {
   };
 
   return (request, response) => {
-    if (request.method === "POST" && request.url === "/messages") {
+    if (receiveMessage !== null && request.method === "POST" && request.url === "/messages") {
       receiveMessage(request, response);
       return;
     }

@@ -17,7 +17,8 @@ import { readJson } from "./read-json.ts";
 export interface OrderApiOptions {
   readonly knex: Knex;
   readonly shop: ShopMessages;
-  readonly receiveMessage: RequestListener;
+  /** null: messages come from a broker. */
+  readonly receiveMessage: RequestListener | null;
   readonly isReady: () => Promise<boolean>;
   /** Told of requests that failed. */
   readonly onFailure: (error: unknown) => void;
@@ -47,7 +48,7 @@ export function orderApi(options: OrderApiOptions): RequestListener {
   };
 
   return (request, response) => {
-    if (request.method === "POST" && request.url === "/messages") {
+    if (receiveMessage !== null && request.method === "POST" && request.url === "/messages") {
       receiveMessage(request, response);
       return;
     }

@@ -1,11 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { OnEvent } from "@waybill/core";
-import { httpReceiver } from "@waybill/http";
 import { createInbox, inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { checkSchema, namespace, openDatabase } from "@waybill/sql";
 import type { Configuration } from "./configuration.ts";
+import { messageSource } from "./message-source.ts";
 import { shopMessages, stock } from "./messages.ts";
 import { orderMigrations } from "./migrations.ts";
 import { openKnex } from "./open-knex.ts";
@@ -31,12 +31,12 @@ export interface Service {
 const inboxConcurrency = 8;
 
 /**
- * Starts the order service: its API and its inbox, on one port.
+ * Starts the order service: its API and its inbox, on one port or with a broker.
  *
  * Rejects with WAYBILL_SCHEMA_MISMATCH if the migrations were not run, and with what else keeps it from starting.
  */
 export async function startService(configuration: Configuration, options: ServiceOptions = {}): Promise<Service> {
-  const { databaseUrl, host, port, signingSecrets } = configuration;
+  const { databaseUrl, host, port } = configuration;
   const { onEvent, onFailure = () => undefined } = options;
   // Two sets of connections: knex's for the application's own transactions, Waybill's for the inbox.
   const knex = openKnex(databaseUrl);
@@ -62,11 +62,11 @@ export async function startService(configuration: Configuration, options: Servic
   });
   inbox.on(stock.reserved, (answer, tx) => settleOrder(tx, answer.id, answer.payload, "confirmed"));
   inbox.on(stock.refused, (answer, tx) => settleOrder(tx, answer.id, answer.payload, "rejected"));
-  const receiver = httpReceiver({ secrets: signingSecrets, insecureUnsigned: signingSecrets.length === 0, ...(onEvent && { onEvent }) });
+  const messages = messageSource(configuration, onEvent);
 
   let isStopping = false;
   const isReady = async (): Promise<boolean> => !isStopping && (await database.query("select 1", [], { deadlineMs: 1_000 })).length === 1;
-  const api = orderApi({ knex, shop: shopMessages(configuration.topicPrefix), receiveMessage: receiver.listener, isReady, onFailure });
+  const api = orderApi({ knex, shop: shopMessages(configuration.topicPrefix), receiveMessage: messages.listener, isReady, onFailure });
   const server = createServer((request, response) => {
     if (isStopping) response.setHeader("connection", "close");
     api(request, response);
@@ -91,7 +91,7 @@ export async function startService(configuration: Configuration, options: Servic
   try {
     // Better now than at the first order: a database without the tables, or with those of another version.
     for (const set of [outboxMigrations, inboxMigrations, orderMigrations]) await checkSchema(database, namespace(database.dialect), set);
-    ended = inbox.run(receiver, { signal: stop.signal });
+    ended = inbox.run(messages.source, { signal: stop.signal });
     await Promise.race([started, ended]); // ended: it could not start, and says why
     ended.catch(() => undefined); // whoever waits for it hears of it; nobody has to
     await new Promise<void>((resolve, reject) => {

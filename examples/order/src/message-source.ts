@@ -1,0 +1,33 @@
+import type { RequestListener } from "node:http";
+import type { OnEvent, Source } from "@waybill/core";
+import { httpReceiver } from "@waybill/http";
+import { kafkaSource, parseKafkaUrl } from "@waybill/kafka";
+import { rabbitmqSource, topicQueues } from "@waybill/rabbitmq";
+import type { Configuration } from "./configuration.ts";
+
+/** Where the inventory service's messages come from. A service with one broker needs one of the three. */
+export interface MessageSource {
+  readonly source: Source;
+  /** Takes `POST /messages`; null where messages come from a broker. */
+  readonly listener: RequestListener | null;
+}
+
+/** @throws WAYBILL_CONFIG_INVALID for a broker's URL that cannot be used */
+export function messageSource(configuration: Configuration, onEvent?: OnEvent): MessageSource {
+  const { brokerUrl, signingSecrets, topicPrefix } = configuration;
+  const options = onEvent === undefined ? {} : { onEvent };
+  if (brokerUrl === null) {
+    const receiver = httpReceiver({ secrets: signingSecrets, insecureUnsigned: signingSecrets.length === 0, ...options });
+    return { source: receiver, listener: receiver.listener };
+  }
+  const url = brokerUrl.reveal();
+  const topic = `${topicPrefix}stock`;
+  if (url.startsWith("kafka:")) {
+    const { connection } = parseKafkaUrl(url);
+    return { source: kafkaSource({ ...connection, groupId: `${topicPrefix}order`, topics: [topic], ...options }), listener: null };
+  }
+  return {
+    source: rabbitmqSource({ url, queues: topicQueues({ consumer: `${topicPrefix}order`, topics: [topic] }), ...options }),
+    listener: null,
+  };
+}
