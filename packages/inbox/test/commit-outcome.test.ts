@@ -1,5 +1,5 @@
 import { openDatabase } from "@waybill/sql";
-import { type FaultProxy, forEachDatabase, startFaultProxy } from "@waybill/testing";
+import { type FaultProxy, startFaultProxy } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { forOneOfEach, type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
 
