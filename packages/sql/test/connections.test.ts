@@ -150,6 +150,21 @@ await forEachDatabase((server) =>
       expect(await pidOf(database)).not.toBe(before);
     });
 
+    test.runIf(server.name === "mysql")(
+      "an idle session that MySQL ends, as we told it to, is no loss, and the next call opens another",
+      async () => {
+        const { database, events } = open({ connections: 1 });
+        const before = await pidOf(database);
+        await database.execute("set session wait_timeout = 1", []);
+        await waitUntil(() => isGone(before), { what: "MySQL has ended the session", deadlineMs: 30_000 });
+        await waitUntil(async () => (await pidOf(database).catch(() => before)) !== before, {
+          what: "another session",
+          deadlineMs: 30_000,
+        });
+        expect(events).toEqual([]);
+      },
+    );
+
     onMysql("M10 a text of two statements is refused, and no file of ours is ever asked for", async () => {
       const { database } = open();
       expect(await failure(database.query("select 1; select 2", []))).toMatchObject({ facts: { errno: 1064 } });
@@ -160,7 +175,7 @@ await forEachDatabase((server) =>
     });
 
     onMysql("the server ends by itself what we gave up while it waits for a lock, and frees what it held", async () => {
-      const { database } = open({ connections: 2, statementDeadlineMs: 100 });
+      const { database } = open({ connections: 2, statementDeadlineMs: 14_000 });
       const seconds = async (name: string): Promise<unknown> => (await database.query(`select @@${name} as value`, []))[0]?.["value"];
       // A unit may take 15 s, so that is what a session is told from the start; a second more is the server's.
       expect(Number(await seconds("innodb_lock_wait_timeout"))).toBe(16);

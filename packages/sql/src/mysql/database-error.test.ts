@@ -56,6 +56,12 @@ test("an error of the system has a number, too, and none of the server's", () =>
   expect(errnoOf(Object.assign(new Error("lost"), { code: "PROTOCOL_CONNECTION_LOST", fatal: true }))).toBeNull();
 });
 
+test("what the server says between two statements is known by its number, and ends the connection", () => {
+  const goodbye = Object.assign(new Error("The client was disconnected by the server because of inactivity."), { code: 4031, fatal: true });
+  expect(databaseError("read", goodbye)).toMatchObject({ facts: { errno: null, isTransient: true }, cause: { errno: 4031 } });
+  expect(endsConnection(errnoOf(goodbye))).toBe(true);
+});
+
 test("what is no error of the driver's is not repeated", () => {
   expect(inspect(databaseError("connect", new Error(`surprise: ${canary}`)))).not.toContain(canary);
   expect(inspect(databaseError("connect", canary))).not.toContain(canary);

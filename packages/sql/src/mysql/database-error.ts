@@ -102,7 +102,7 @@ export function databaseError(operation: string, error: unknown): WaybillError<"
 export function speakableCause(error: unknown): Error {
   if (!(error instanceof Error)) return new Error("The driver threw something that is no error.");
   const facts = error as unknown as Facts;
-  const errno = errnoOf(error);
+  const errno = errnoOf(error) ?? unaskedOf(facts);
   const code = typeof facts["code"] === "string" && /^[A-Z][A-Z0-9_]{1,63}$/.test(facts["code"]) ? facts["code"] : null;
   const said =
     errno !== null
@@ -117,6 +117,11 @@ export function speakableCause(error: unknown): Error {
     ...(sqlState === null ? {} : { sqlState }),
     ...(typeof facts["syscall"] === "string" ? { syscall: facts["syscall"] } : {}),
   });
+}
+
+/** The number of an error that the server sent by itself, between two statements: the driver has it as the code, and no SQLSTATE. */
+function unaskedOf({ code, sqlState }: Facts): number | null {
+  return typeof code === "number" && code > 0 && sqlState === undefined ? code : null;
 }
 
 function withFields(message: string, fields: Facts): Error {

@@ -43,8 +43,8 @@ const noBackslashEscapes = 0x0200;
 /** Beyond our own deadline, so that it never speaks first. */
 const driverTimeoutMs = 2 ** 31 - 1;
 
-/** The server closed an idle session, as we told it to. Said by MySQL from 8.0.24 on. */
-const idleCode = "ER_CLIENT_INTERACTION_TIMEOUT";
+/** The server closed an idle session, as we told it to. Said by MySQL from 8.0.24 on; the driver has the number of what it did not ask for only. */
+const idleCode = "4031";
 
 export interface SessionOptions extends SessionRequest {
   readonly address: ServerAddress;
@@ -213,6 +213,7 @@ async function readPem(option: string, path: string | null): Promise<string | nu
 }
 
 function codeOf(error: unknown): string {
-  const { code } = speakableCause(error) as { readonly code?: unknown };
-  return typeof code === "string" ? code : "CONNECTION";
+  const { code, errno } = speakableCause(error) as { readonly code?: unknown; readonly errno?: unknown };
+  if (typeof code === "string") return code;
+  return typeof errno === "number" ? String(errno) : "CONNECTION";
 }
