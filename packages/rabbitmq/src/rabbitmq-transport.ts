@@ -15,6 +15,7 @@ import {
   behindItsKey,
   type Clock,
   type ConfigProblem,
+  emit,
   isWaybillError,
   lanesByTopic,
   type OnEvent,
@@ -22,6 +23,7 @@ import {
   type PublishOptions,
   type PublishOutcome,
   type Random,
+  type Secret,
   systemClock,
   systemRandom,
   type Timer,
@@ -35,7 +37,8 @@ import { checkConnection, type RabbitmqConnectionOptions } from "./address.ts";
 import { brokerConnection } from "./connection.ts";
 import { type DestinationOptions, destinations } from "./destination.ts";
 import { type Call, type ExchangePublisher, exchangePublisher } from "./exchange-publisher.ts";
-import type { Link } from "./link.ts";
+import type { Link, LinkFailure } from "./link.ts";
+import { checkManagement, inspect, refusal } from "./management.ts";
 import { failed, notSent, rejectedAs } from "./outcome.ts";
 import { applyTopology, checkQueues, type RabbitmqQueue, type Topology, type TopologyMode } from "./topology.ts";
 
@@ -47,6 +50,11 @@ export interface RabbitmqTransportOptions extends RabbitmqConnectionOptions, Des
   readonly topology?: TopologyMode;
   /** Queues to declare or check together with the exchanges they are bound to. Default none: consumers declare theirs. */
   readonly queues?: readonly RabbitmqQueue[];
+  /**
+   * RabbitMQ's management API, such as `http://host:15672`; credentials that it does not have are the broker's. With it `start` also
+   * looks at policies, and at every queue that the exchanges lead to, whoever declared it. Default none.
+   */
+  readonly managementUrl?: string | Secret;
   /**
    * Default false: the next message of a key is written when the one before it is confirmed. True: messages of a key follow each
    * other without waiting, which is faster by the number of them on their way, and a nack or a return in their middle inverts them:
@@ -101,6 +109,7 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
   if (!["ensure", "check", "none"].includes(mode)) problems.push({ option: "topology", problem: "must be ensure, check or none" });
   if (!Number.isInteger(blockedLimitMs) || blockedLimitMs < 1_000 || blockedLimitMs > 86_400_000)
     problems.push({ option: "blockedLimitMs", problem: "must be a whole number from 1000 to 86400000" });
+  const management = settings === null ? null : checkManagement(options.managementUrl, settings, problems);
   throwConfigProblems("The RabbitMQ transport", problems);
   if (settings === null) throw new Error("problems were found and not thrown");
 
@@ -229,19 +238,25 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
     await connection.close({ deadlineMs: Math.max(0, deadlineAtMs - clock.monotonicMs()) });
   };
 
+  const unusable = ({ reason, brokerCode, cause }: LinkFailure): Error =>
+    isWaybillError(cause, "WAYBILL_CONFIG_INVALID")
+      ? cause
+      : waybillError("WAYBILL_TRANSPORT", `RabbitMQ cannot be used: ${reason}.`, { system: "rabbitmq", reason, brokerCode }, cause);
+
   const start = async (deadlineMs: number): Promise<void> => {
     const connected = await connection.connect(deadlineMs);
-    if (connected.kind === "failed") {
-      const { reason, brokerCode, cause } = connected.failure;
-      if (isWaybillError(cause, "WAYBILL_CONFIG_INVALID")) throw cause;
-      const facts = { system: "rabbitmq", reason, brokerCode };
-      throw waybillError("WAYBILL_TRANSPORT", `RabbitMQ cannot be used: ${reason}.`, facts, cause);
-    }
-    const wrong = await applyTopology(connected.link, { exchanges: to.exchanges, queues }, mode, deadlineMs);
-    if (wrong === null) return;
-    if (wrong.kind === "refused") throw wrong.error;
-    const { reason, brokerCode, cause } = wrong.failure;
-    throw waybillError("WAYBILL_TRANSPORT", `RabbitMQ cannot be used: ${reason}.`, { system: "rabbitmq", reason, brokerCode }, cause);
+    if (connected.kind === "failed") throw unusable(connected.failure);
+    const { link } = connected;
+    const wrong = await applyTopology(link, { exchanges: to.exchanges, queues }, mode, deadlineMs);
+    if (wrong !== null) throw wrong.kind === "refused" ? wrong.error : unusable(wrong.failure);
+    if (management === null) return;
+    const bound = queues.flatMap(({ bindings = [] }) => bindings.map(({ exchange }) => exchange));
+    const exchanges = [...new Set([...to.exchanges, ...bound])];
+    const found = await inspect({ management, settings, exchanges, queues: queues.map(({ name }) => name), clock, deadlineMs });
+    for (const { what, name, rule } of found)
+      emit(onEvent, { name: "rabbitmq.topologyRisky", role: "transport", broker: link.broker, what, object: name, rule });
+    const refused = refusal(found);
+    if (refused !== null) throw refused;
   };
 
   return {

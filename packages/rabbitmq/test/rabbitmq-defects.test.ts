@@ -4,9 +4,10 @@
  */
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import type { OutgoingMessage, PublishOutcome, WaybillEvent } from "@waybill/core";
+import { inspect } from "node:util";
+import { isWaybillError, type OutgoingMessage, type PublishOutcome, type WaybillEvent } from "@waybill/core";
 import { type RabbitmqTransport, type RabbitmqTransportOptions, rabbitmqTransport } from "@waybill/rabbitmq";
-import { type Fault, type FaultProxy, type StartedRabbitmq, startFaultProxy, testName, waitUntil } from "@waybill/testing";
+import { type FaultProxy, type StartedRabbitmq, startFaultProxy, testName, waitUntil } from "@waybill/testing";
 import { type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { outcomeText } from "./outcome-text.ts";
@@ -203,6 +204,78 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
     });
   });
 
+  describe("the linter, with the management API,", () => {
+    test("A3 a policy that lets a queue of others delete its oldest messages stops the start", async () => {
+      const exchange = await queues.exchange();
+      const queue = await queues.queue(exchange);
+      const policy = testName("policy");
+      await node.ctl("set_policy", policy, `^${queue}$`, '{"max-length":5}', "--apply-to", "queues");
+      try {
+        const transport = ours({ topics: { orders: { exchange } }, managementUrl: node.managementUrl });
+        // The statistics behind the API learn of a policy in their own time.
+        await waitUntil(
+          async () => {
+            const error: unknown = await transport.start({ deadlineMs }).catch((thrown: unknown) => thrown);
+            return isWaybillError(error, "WAYBILL_TOPOLOGY") && error.facts.argument === "x-overflow" && error.facts.name === queue;
+          },
+          { what: "the start is refused for the policy", deadlineMs, intervalMs: 200 },
+        );
+      } finally {
+        await node.ctl("clear_policy", policy);
+      }
+    });
+
+    test("a queue that loses what expires, and an alternate exchange, are told", async () => {
+      const elsewhere = await queues.exchange("fanout");
+      const exchange = await queues.exchange("topic", { alternateExchange: elsewhere });
+      const queue = await queues.queue(exchange, { declare: { arguments: { "x-queue-type": "classic", "x-message-ttl": 60_000 } } });
+      const transport = ours({ topics: { orders: { exchange } }, topology: "check", managementUrl: node.managementUrl });
+      await expect(transport.start({ deadlineMs })).rejects.toMatchObject({
+        code: "WAYBILL_TOPOLOGY",
+        facts: { what: "queue", name: queue, argument: "x-message-ttl" },
+      });
+      expect(eventsNamed("rabbitmq.topologyRisky")).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ what: "exchange", object: exchange, rule: expect.stringContaining("counts as delivered") }),
+          expect.objectContaining({ what: "queue", object: queue, rule: expect.stringContaining("one node only") }),
+        ]),
+      );
+    });
+
+    test("queues of ours pass, and dead letters to nowhere do not", async () => {
+      const [exchange, queue, deadExchange, deadQueue] = ["exchange", "queue", "dead", "dead"].map(testName) as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      for (const name of [queue, deadQueue]) queues.remember("queue", name);
+      for (const name of [exchange, deadExchange]) queues.remember("exchange", name);
+      const declared = { name: queue, bindings: [{ exchange, routingKey: "#" }], deadLetter: { exchange: deadExchange, queue: deadQueue } };
+      const transport = ours({ topics: { orders: { exchange } }, queues: [declared], managementUrl: node.managementUrl });
+      await transport.start({ deadlineMs });
+      await queues.channel.unbindQueue(deadQueue, deadExchange, "#");
+      const checking = ours({ topics: { orders: { exchange } }, queues: [declared], topology: "check", managementUrl: node.managementUrl });
+      await expect(checking.start({ deadlineMs })).rejects.toMatchObject({
+        code: "WAYBILL_TOPOLOGY",
+        facts: { name: queue, argument: "x-dead-letter-exchange" },
+      });
+    });
+
+    test("an API that does not answer, or lets us not in, is told without its credentials", async () => {
+      for (const [managementUrl, reason] of [
+        ["http://guest:hunter2@127.0.0.1:1", "managementUnreachable"],
+        [node.managementUrl.replace("guest:guest", "guest:hunter2"), "managementRefused"],
+      ] as const) {
+        const error: unknown = await ours({ managementUrl })
+          .start({ deadlineMs })
+          .catch((thrown: unknown) => thrown);
+        expect(error).toMatchObject({ code: "WAYBILL_TRANSPORT", facts: { reason } });
+        expect(inspect(error, { depth: 20, showHidden: true })).not.toContain("hunter2");
+      }
+    });
+  });
+
   describe("A4", () => {
     // class and method, as they go over the wire
     const steps: readonly (readonly [name: string, pattern: string | Uint8Array])[] = [
@@ -335,7 +408,7 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
       const queue = await queues.queue(exchange);
       const transport = ours({ topics: { orders: { exchange } } });
       await publishUntilConfirmed(transport, [outgoing()]);
-      const hole = proxy.inject({ kind: "blackHole", times: Number.MAX_SAFE_INTEGER } as Fault);
+      const hole = proxy.inject({ kind: "blackHole" });
       const message = outgoing();
       const [outcome] = await transport.publish([message], { deadlineMs: 500 });
       expect(outcomeText(outcome)).toBe("unknown transport deadline");
@@ -353,6 +426,33 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
       proxy.inject({ kind: "blackHole" });
       await waitUntil(() => eventsNamed("rabbitmq.lost").length === 1, { what: "the heartbeat finds it", deadlineMs: 40_000 });
     });
+  });
+
+  test("a queue that never confirms costs its own exchange only, and its messages are published again", async () => {
+    const [stalled, there] = [await queues.exchange(), await queues.exchange()];
+    const queue = await queues.queue(stalled);
+    await queues.queue(there);
+    const transport = ours({ topics: { stalled: { exchange: stalled }, orders: { exchange: there } } });
+    await publishUntilConfirmed(transport, [outgoing(), outgoing({ topic: "stalled" })]);
+    // As a quorum queue without a majority does.
+    const leader = `whereis(list_to_atom("%2F_${queue}"))`;
+    await node.ctl("eval", `sys:suspend(${leader}).`);
+    const waiting = Array.from({ length: 3 }, () => outgoing({ topic: "stalled" }));
+    try {
+      const [outcomes, neighbours] = await Promise.all([
+        transport.publish(waiting, { deadlineMs: 2_000 }),
+        transport.publish(
+          Array.from({ length: 20 }, () => outgoing()),
+          { deadlineMs },
+        ),
+      ]);
+      expect(kinds(outcomes)).toEqual({ "unknown topic deadline": 3 });
+      expect(kinds(neighbours)).toEqual({ confirmed: 20 });
+    } finally {
+      await node.ctl("eval", `sys:resume(${leader}).`);
+    }
+    await publishUntilConfirmed(transport, [outgoing(), ...waiting]);
+    expect(eventsNamed("rabbitmq.lost")).toEqual([]);
   });
 
   test.each([
@@ -404,41 +504,37 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
 
   describe("A11", () => {
     const payload = Buffer.alloc(100_000, "x");
-    const count = 2_000;
-    const grownBy = async (work: () => Promise<void>): Promise<number> => {
-      const before = process.memoryUsage().arrayBuffers;
-      await work();
-      return process.memoryUsage().arrayBuffers - before;
-    };
+    const count = 1_500;
 
-    test("the library: buffers whatever it is given while nobody reads", async () => {
+    test("the library: takes whatever it is given while nobody reads, and sends it later", async () => {
       const exchange = await queues.exchange();
       const channel = await rawConfirms();
-      proxy.inject({ kind: "blackHole" });
-      const grown = await grownBy(async () => {
-        const answers = Array.from({ length: count }, () => channel.publish(exchange, "k", payload, {}));
-        expect(answers).toContain(false);
-      });
-      proxy.cutAll();
-      expect(grown).toBeGreaterThan(0.8 * count * payload.byteLength);
+      const hole = proxy.inject({ kind: "blackHole" });
+      let confirmed = 0;
+      const answers = Array.from({ length: count }, () => channel.publish(exchange, "k", payload, {}, () => (confirmed += 1)));
+      expect(answers).toContain(false);
+      hole.lift();
+      await waitUntil(() => confirmed === count, { what: "150 MB that were said not to fit have arrived", deadlineMs });
     });
 
-    test("what waits for a broker that does not read is bounded", async () => {
+    test("of what waits for a broker that does not read, 4 MiB are written and the rest surely is not", async () => {
       const exchange = await queues.exchange();
-      await queues.queue(exchange);
+      const queue = await queues.queue(exchange);
       const transport = ours({ topics: { orders: { exchange } } });
       await publishUntilConfirmed(transport, [outgoing()]);
-      proxy.inject({ kind: "blackHole" });
-      const grown = await grownBy(async () => {
-        const outcomes = await transport.publish(
-          Array.from({ length: count }, () => outgoing({ payload })),
-          { deadlineMs: 1_000 },
-        );
-        expect(outcomes.every(({ kind }) => kind !== "confirmed")).toBe(true);
-        // 4 MiB of them were written, and no more.
-        expect(outcomes.filter(({ kind }) => kind === "unknown").length).toBeLessThanOrEqual(42);
-      });
-      expect(grown).toBeLessThan(0.3 * count * payload.byteLength);
+      await queues.take(queue);
+      const hole = proxy.inject({ kind: "blackHole" });
+      const messages = Array.from({ length: 200 }, () => outgoing({ payload }));
+      const outcomes = await transport.publish(messages, { deadlineMs: 1_000 });
+      const written = new Set(messages.filter((_, place) => outcomes[place]?.kind === "unknown").map(({ id }) => id));
+      expect(written.size).toBeGreaterThan(0);
+      expect(written.size).toBeLessThanOrEqual(42);
+      expect(outcomes.filter(({ kind }) => kind === "retry").length).toBe(200 - written.size);
+      hole.lift();
+      await publishUntilConfirmed(transport, [outgoing()]);
+      const stored = (await queues.takeMessages(queue)).map(({ id }) => id);
+      const retried = new Set(messages.map(({ id }) => id).filter((id) => !written.has(id)));
+      expect(stored.filter((id) => retried.has(id))).toEqual([]);
     });
   });
 
@@ -514,14 +610,14 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
     await waitUntil(() => eventsNamed("rabbitmq.lost").length > 0, { what: "the loss is noticed", deadlineMs });
     await node.restart();
     const before = confirmed.size;
-    await waitUntil(() => confirmed.size > before + 200, { what: "messages flow again", deadlineMs: 60_000 });
+    await waitUntil(() => confirmed.size > before + 200, { what: "messages flow again", deadlineMs: 90_000 });
     isOver = true;
     await publishing;
     const reader = await testQueues(node.url);
     const stored = new Set((await reader.takeMessages(queue)).map(({ id }) => id));
     await reader.dispose();
     expect([...confirmed].filter((id) => !stored.has(id))).toEqual([]);
-  });
+  }, 240_000);
 
   test("A17 the library: a stream that is destroyed here is a connection that looks open", async () => {
     const connection = await raw();
