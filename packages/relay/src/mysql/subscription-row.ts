@@ -93,7 +93,7 @@ function viewOf(row: Row): SubscriptionView {
   return {
     state: row["state"] as SubscriptionView["state"],
     stateReason: row["state_reason"] as string | null,
-    isFree: row["is_free"] === 1,
+    isFree: Number(row["is_free"]) === 1, // a bigint on MySQL 9, and so text
     configHash: row["config_hash"] as string | null,
   };
 }
@@ -104,7 +104,7 @@ function acquisitionOf(before: Row): Acquisition {
     epoch: BigInt(before["epoch"] as string) + 1n,
     cursor: { lastId: BigInt(before["last_id"] as string), ranges: decodeRanges(before["holes"] as string) },
     ownerBefore: before["owner_before"] as string | null,
-    progressedBefore: before["progressed_before"] === 1,
+    progressedBefore: Number(before["progressed_before"]) === 1,
     soloIdBefore: before["solo_id_before"] === null ? null : BigInt(before["solo_id_before"] as string),
     soloDeaths: decodeDeaths(before["solo_deaths"] as string),
     serverIdentity: before["server_identity"] as string | null,
