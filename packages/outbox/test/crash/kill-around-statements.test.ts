@@ -8,37 +8,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { audit, digest, readBusinessRows, readJournal } from "@waybill/auditor";
 import { newMessageId } from "@waybill/core";
-import { startChild, testServers, waitUntil } from "@waybill/testing";
+import { startChild } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createOutbox } from "../../src/index.ts";
-import { type OutboxFixture, outboxFixture } from "../outbox-fixture.ts";
+import { type CrashPlace, crashPlace, find, forEachKind } from "./crash-place.ts";
 import type { Moment, PlacedOrder, Statement, WriterOptions } from "./writer.child.ts";
 
 const program = new URL("../../dist-programs/test/crash/writer.child.js", import.meta.url);
-const { find } = createOutbox();
 
 const statements: readonly Statement[] = ["begin", "business", "lock", "append", "commit"];
 const moments: readonly Moment[] = ["before", "sent", "after"];
-const kills = statements.flatMap((statement) => moments.map((moment) => ({ statement, moment })));
+/** On MySQL an id of one's own is claimed by statements before the insert. */
+const killsOf = (dialect: CrashPlace["dialect"], isOwnId: boolean): readonly Killed["kill"][] =>
+  [...statements, ...(dialect === "mysql" && isOwnId ? (["claim"] as const) : [])].flatMap((statement) =>
+    moments.map((moment) => ({ statement, moment })),
+  );
 const repetitions = process.env["WAYBILL_TEST_ALL"] === "1" ? 5 : 1;
-
-let fixture: OutboxFixture;
-let folder: string;
-beforeAll(async () => {
-  const [server] = testServers();
-  if (server === undefined) throw new Error("No PostgreSQL to test on.");
-  fixture = await outboxFixture(server);
-  folder = await mkdtemp(join(tmpdir(), "waybill-writers-"));
-  await fixture.run("create table business (ref uuid primary key)");
-});
-afterAll(async () => {
-  await fixture.drop();
-  await rm(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  await fixture.clear();
-  await fixture.run("truncate business");
-});
 
 interface Killed {
   readonly kill: { readonly statement: Statement; readonly moment: Moment };
@@ -49,11 +33,16 @@ interface Killed {
   readonly ids: readonly string[] | null;
 }
 
-async function killWriter(handle: WriterOptions["handle"], isOwnId: boolean, kill: Killed["kill"]): Promise<Killed> {
+async function killWriter(
+  { url }: CrashPlace,
+  folder: string,
+  { handle, isOwnId }: Pick<WriterOptions, "handle" | "isOwnId">,
+  kill: Killed["kill"],
+): Promise<Killed> {
   const order = (end: PlacedOrder["end"]): PlacedOrder => ({ refs: [newMessageId(), newMessageId()], end });
   const last = order("commit");
   const journal = join(folder, `${randomUUID()}.jsonl`);
-  const options: WriterOptions = { url: fixture.url, journal, handle, isOwnId, orders: [order("commit"), order("rollback"), last], kill };
+  const options: WriterOptions = { url, journal, handle, isOwnId, orders: [order("commit"), order("rollback"), last], kill };
   const child = await startChild(program, { args: [JSON.stringify(options)] });
   expect(await child.exited, child.output()).toEqual({ code: null, signal: "SIGKILL" });
   expect(child.events.findLast(({ name }) => name === "point")).toMatchObject(kill);
@@ -62,15 +51,18 @@ async function killWriter(handle: WriterOptions["handle"], isOwnId: boolean, kil
 }
 
 /** Two writers at a time. */
-async function killWriters(handle: WriterOptions["handle"], isOwnId: boolean): Promise<readonly Killed[]> {
-  const left = Array.from({ length: repetitions }, () => kills).flat();
+async function killWriters(
+  place: CrashPlace,
+  folder: string,
+  writer: Pick<WriterOptions, "handle" | "isOwnId">,
+): Promise<readonly Killed[]> {
+  const left = Array.from({ length: repetitions }, () => killsOf(place.dialect, writer.isOwnId)).flat();
   const killed: Killed[] = [];
   const next = async (): Promise<void> => {
-    for (let kill = left.shift(); kill !== undefined; kill = left.shift()) killed.push(await killWriter(handle, isOwnId, kill));
+    for (let kill = left.shift(); kill !== undefined; kill = left.shift()) killed.push(await killWriter(place, folder, writer, kill));
   };
   await Promise.all([next(), next()]);
-  const sessions = "select 1 from pg_stat_activity where datname = current_database() and application_name = 'waybill-test-writer'";
-  await waitUntil(async () => (await fixture.run(sessions)).length === 0, { what: "the writers' sessions have ended" });
+  await place.writersAreGone();
   return killed;
 }
 
@@ -84,26 +76,32 @@ interface FoundMessage {
   readonly payload: string;
 }
 
-const foundMessages = async (): Promise<readonly FoundMessage[]> =>
-  (await fixture.run(
-    `select id::text, message_id::text as "messageId", payload::json ->> 'ref' as ref, type, topic, key, payload
-     from waybill_outbox order by id`,
-  )) as unknown as readonly FoundMessage[];
+const foundMessages = async (place: CrashPlace): Promise<readonly FoundMessage[]> =>
+  (await place.run({
+    postgres: `select id::text, message_id::text as "messageId", payload::json ->> 'ref' as ref, type, topic, key, payload
+               from waybill_outbox order by id`,
+    mysql: `select cast(id as char) as id, message_id as messageId, json_unquote(json_extract(payload, '$.ref')) as ref, type, topic, \`key\`, payload
+            from waybill_outbox order by id`,
+  })) as unknown as readonly FoundMessage[];
 
 /** The auditor's history. Writers know references; the ledger tells which message each is. */
-async function historyOf(killed: readonly Killed[], messages: readonly FoundMessage[]) {
+async function historyOf(place: CrashPlace, killed: readonly Killed[], messages: readonly FoundMessage[]) {
   const idOf = new Map(messages.map(({ ref, messageId }) => [ref, messageId]));
   const intents = await readJournal(...killed.map(({ journal }) => journal));
-  const connection = await fixture.connect();
-  const batch = await fixture.ledger.read(connection, { lastId: 0n, holes: [], rowsMax: 10_000, areHolesOnly: false, deadlineMs: 5_000 });
+  const connection = await place.connect();
+  const batch = await place.ledger.read(connection, { lastId: 0n, holes: [], rowsMax: 10_000, areHolesOnly: false, deadlineMs: 5_000 });
   await connection.close();
   return {
     intents: intents.map((intent) => ({ ...intent, messageId: idOf.get(intent.messageId) ?? intent.messageId })),
     businessRows: await readBusinessRows(
-      { url: fixture.url },
+      { url: place.url },
       {
-        sql: `select coalesce(message_id, ref)::text as message_id
-              from business left join waybill_outbox on payload::json ->> 'ref' = ref::text`,
+        sql:
+          place.dialect === "postgres"
+            ? `select coalesce(message_id, ref)::text as message_id
+               from business left join waybill_outbox on payload::json ->> 'ref' = ref::text`
+            : `select coalesce(message_id, ref) as message_id
+               from business left join waybill_outbox on json_unquote(json_extract(payload, '$.ref')) = ref`,
       },
     ),
     ledger: messages.map((row) => ({ ...row, sequence: BigInt(row.id), payloadDigest: digest(row.payload) })),
@@ -132,34 +130,59 @@ function mustBeThere({ statement, moment }: Killed["kill"]): boolean | null {
 
 const writers = [
   { handle: "tx", isOwnId: true },
-  { handle: "pg", isOwnId: false },
-  { handle: "pg", isOwnId: true },
+  { handle: "driver", isOwnId: false },
+  { handle: "driver", isOwnId: true },
   { handle: "knex", isOwnId: false },
   { handle: "knex", isOwnId: true },
 ] as const;
 
-describe("a writer killed with -9 around any statement of append's transaction", () => {
-  for (const { handle, isOwnId } of writers) {
-    test(`${handle}, ${isOwnId ? "with an id of its own" : "ids made by append"}: leaves both rows or neither`, {
-      timeout: 60_000 * repetitions,
-    }, async () => {
-      const killed = await killWriters(handle, isOwnId);
-      const messages = await foundMessages();
-      const refs = new Set(messages.map(({ ref }) => ref));
-      for (const { kill, last, ids } of killed) {
-        const isThere = refs.has(last.refs[0]);
-        expect(isThere, JSON.stringify(kill)).toBe(mustBeThere(kill) ?? isThere);
-        for (const id of ids ?? []) expect(await find(fixture.database, id)).toBe(isThere ? "appended" : "notAppended");
-      }
-      // A claim without its message would refuse the retry that must bring it.
-      const claims = await fixture.run("select message_id::text as id from waybill_outbox_id order by 1");
-      const own = messages.filter(({ ref, messageId }) => ref === messageId).map(({ messageId }) => messageId);
-      expect(claims.map(({ id }) => id)).toEqual(isOwnId ? own.toSorted() : []);
-      expect(own.length > 0).toBe(isOwnId);
-
-      const each = 2 * killed.length;
-      const effort = { faultsMin: killed.length, unknownMin: each, rolledBackMin: each, committedMin: each };
-      expect(audit(await historyOf(killed, messages), { effort })).toMatchObject({ verdict: "passed", witnesses: [], reasons: [] });
+await forEachKind((server) => {
+  describe(`a writer on ${server.name} killed with -9 around any statement of append's transaction`, () => {
+    let place: CrashPlace;
+    let folder: string;
+    beforeAll(async () => {
+      place = await crashPlace(server);
+      folder = await mkdtemp(join(tmpdir(), "waybill-writers-"));
     });
-  }
+    afterAll(async () => {
+      await place.drop();
+      await rm(folder, { recursive: true, force: true });
+    });
+    beforeEach(() => place.clear());
+
+    // The second and third kind of server try what is theirs; everything with WAYBILL_TEST_ALL=1.
+    for (const writer of writers.filter(
+      (one) => repetitions > 1 || server.dialect === "postgres" || one.isOwnId === (one.handle === "driver"),
+    )) {
+      const { handle, isOwnId } = writer;
+      test(`${handle}, ${isOwnId ? "with an id of its own" : "ids made by append"}: leaves both rows or neither`, {
+        timeout: 180_000 * repetitions,
+      }, async () => {
+        const killed = await killWriters(place, folder, writer);
+        const messages = await foundMessages(place);
+        const refs = new Set(messages.map(({ ref }) => ref));
+        for (const { kill, last, ids } of killed) {
+          const isThere = refs.has(last.refs[0]);
+          expect(isThere, JSON.stringify(kill)).toBe(mustBeThere(kill) ?? isThere);
+          for (const id of ids ?? []) expect(await find(place.database, id)).toBe(isThere ? "appended" : "notAppended");
+        }
+        // A claim without its message would refuse the retry that must bring it.
+        const claims = await place.run({
+          postgres: "select message_id::text as id from waybill_outbox_id order by 1",
+          mysql: "select message_id as id from waybill_outbox_id order by 1",
+        });
+        const own = messages.filter(({ ref, messageId }) => ref === messageId).map(({ messageId }) => messageId);
+        expect(claims.map(({ id }) => id)).toEqual(isOwnId ? own.toSorted() : []);
+        expect(own.length > 0).toBe(isOwnId);
+
+        const each = 2 * killed.length;
+        const effort = { faultsMin: killed.length, unknownMin: each, rolledBackMin: each, committedMin: each };
+        expect(audit(await historyOf(place, killed, messages), { effort })).toMatchObject({
+          verdict: "passed",
+          witnesses: [],
+          reasons: [],
+        });
+      });
+    }
+  });
 });

@@ -1,11 +1,14 @@
 /** What needs a server of its own: counter-examples to looking at locks on one that is killed, or hands ids out as they come; odd settings. */
+import { catalogue, message } from "@waybill/core";
 import type { Connection } from "@waybill/sql";
 import { startMariadb, startMysql, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { HoleProof, IdRange } from "../../src/index.ts";
+import { append, createOutbox, type HoleProof, type IdRange } from "../../src/index.ts";
 import { insertRow, type MysqlFixture, mysqlFixture, payloadsOf, range } from "./mysql-fixture.ts";
 
 const deadlineMs = 20_000;
+const shop = catalogue({ source: "/order-service", noted: message<{ readonly n: number }>({ type: "shop.note.v1", topic: "notes" }) });
+const { find } = createOutbox();
 type Server = Awaited<ReturnType<typeof startMariadb>>;
 
 const servers: readonly (readonly [name: string, start: () => Promise<Server>])[] = [
@@ -103,6 +106,27 @@ for (const [name, start] of servers) {
         await fixture.reconnect();
       },
     );
+
+    it("a COMMIT that is still under way when its link is cut is waited for", async () => {
+      await fixture.clear();
+      const [writer, holder] = [await fixture.client(), await fixture.client()];
+      await writer.beginTransaction();
+      const [id] = (await append(writer, shop.noted({ n: 1 }))) as [string];
+      await holder.query("flush tables with read lock");
+      const committing = writer.commit();
+      committing.catch(() => undefined);
+      await waitUntil(
+        async () =>
+          (await fixture.run("select 1 from information_schema.processlist where id = ? and info = 'COMMIT'", [writer.threadId])).length >
+          0,
+        { what: "the COMMIT waits", deadlineMs },
+      );
+      expect(await find(fixture.database, id, { deadlineMs: 100 })).toBe("undecided");
+      const asking = find(fixture.database, id, { deadlineMs });
+      await holder.query("unlock tables");
+      expect(await asking).toBe("appended");
+      await committing;
+    });
 
     it("what was fenced and what was handed out is known after a kill of the server", { timeout: 180_000 }, async () => {
       await fixture.clear();

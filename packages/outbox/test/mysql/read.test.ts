@@ -138,7 +138,7 @@ await forEachMysql((server) =>
           const plan = JSON.stringify(await explainer.query(`explain format = json ${sql}`, []));
           expect(plan, sql.slice(0, 200)).toMatch(/range/);
           expect(plan).toMatch(/PRIMARY/);
-          expect(plan).not.toMatch(/filesort|Sort:|Table scan|Index scan on|\"ALL/i);
+          expect(plan).not.toMatch(/filesort|Sort:|Table scan|Index scan on|"ALL/i);
         }
       }
     });
