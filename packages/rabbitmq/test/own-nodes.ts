@@ -4,22 +4,18 @@
  */
 import { type StartedRabbitmq, startRabbitmq } from "@waybill/testing";
 
-/** Small enough for a test to exceed. */
-export const messageBytesMax = 200_000;
-
 export interface OwnNode {
   readonly name: string;
-  start(): Promise<StartedRabbitmq>;
+  /** `messageBytesMax`: small enough for a test to exceed. */
+  start(options: { readonly messageBytesMax: number }): Promise<StartedRabbitmq>;
 }
 
-export const ownNodes: readonly OwnNode[] = [
-  { name: "the installed RabbitMQ", start: () => startRabbitmq({ settings: { max_message_size: String(messageBytesMax) } }) },
-  ...(process.env.WAYBILL_TEST_ALL === "1"
-    ? [
-        {
-          name: "RabbitMQ 4",
-          start: () => startRabbitmq({ suite: "sid", settings: { max_message_size: String(messageBytesMax) } }),
-        },
-      ]
-    : []),
-];
+const ownNode = (name: string, suite?: string): OwnNode => ({
+  name,
+  start: ({ messageBytesMax }) =>
+    startRabbitmq({ ...(suite === undefined ? {} : { suite }), settings: { max_message_size: String(messageBytesMax) } }),
+});
+
+export const newerNodes: readonly OwnNode[] = process.env.WAYBILL_TEST_ALL === "1" ? [ownNode("RabbitMQ 4", "sid")] : [];
+
+export const ownNodes: readonly OwnNode[] = [ownNode("the installed RabbitMQ"), ...newerNodes];

@@ -12,10 +12,12 @@ import { type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { outcomeText } from "./outcome-text.ts";
 import { outgoing } from "./outgoing.ts";
-import { messageBytesMax, ownNodes } from "./own-nodes.ts";
+import { ownNodes } from "./own-nodes.ts";
 import { fullQueue, type TestQueues, testQueues } from "./test-queues.ts";
 
 const deadlineMs = 30_000;
+/** What the nodes of these tests take. */
+const messageBytesMax = 200_000;
 
 describe.each(ownNodes)("with $name,", ({ start }) => {
   let node: StartedRabbitmq;
@@ -26,7 +28,7 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
   let connections: RawConnection[];
 
   beforeAll(async () => {
-    node = await start();
+    node = await start({ messageBytesMax });
   }, 600_000);
   afterAll(async () => {
     await node.stop();
