@@ -3,7 +3,7 @@
  *
  * Both write an order and one message of it, encode the payload and make an id. The two take turns on one connection, in short
  * stretches, so that whatever else the machine does meets both; a round's ratio is the median stretch by hand over that with append.
- * Commits wait for the disk as the server is set up to. Options: --json, --smoke.
+ * Commits wait for the disk as the server is set up to. Options: --database postgres (default), mariadb, mysql, or a URL; --json, --smoke.
  */
 import { randomUUID } from "node:crypto";
 import { catalogue, message } from "@waybill/core";
@@ -11,6 +11,7 @@ import { append, outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase } from "@waybill/sql";
 import { type BenchmarkResult, benchmarkJson, benchmarkResult, provideServer, testDatabase } from "@waybill/testing";
 import knexFactory from "knex";
+import mysql from "mysql2/promise";
 import pg from "pg";
 
 interface Order {
@@ -25,6 +26,7 @@ type Transact = (order: Order) => Promise<unknown>;
 
 const isSmoke = process.argv.includes("--smoke");
 const isJson = process.argv.includes("--json");
+const wanted = process.argv.includes("--database") ? (process.argv[process.argv.indexOf("--database") + 1] ?? "") : "postgres";
 const rounds = 3;
 const stretches = isSmoke ? 2 : 200;
 const transactionsPerStretch = isSmoke ? 5 : 15;
@@ -37,7 +39,8 @@ const shop = catalogue({
 const headers = JSON.stringify({ "ce-source": "/order-service", "content-type": "application/json" });
 const insertOrder = "insert into orders (id, total_cents) values ($1, $2)";
 const insertMessage = "insert into waybill_outbox (message_id, type, topic, key, headers, payload) values ($1, $2, $3, $4, $5, $6)";
-const toKnex = (sql: string): string => sql.replace(/\$\d/g, "?");
+const withQuestionMarks = (sql: string): string => sql.replace(/\$\d/g, "?");
+const inMysql = (sql: string): string => withQuestionMarks(sql).replace(" key,", " `key`,");
 const columns = (order: Order): string[] => [randomUUID(), "shop.order.placed.v1", "orders", order.orderId, headers, JSON.stringify(order)];
 
 function makeOrder(): Order {
@@ -75,54 +78,91 @@ async function stretch(transact: Transact): Promise<number> {
   return performance.now() - startedAt;
 }
 
-async function measureAll(url: string): Promise<readonly BenchmarkResult[]> {
+/** A connection with the driver's own calls. */
+interface Driver {
+  readonly name: string;
+  readonly handle: Parameters<typeof append>[0];
+  run(sql: string, values?: (string | number)[]): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+async function openPg(url: string): Promise<Driver> {
   const client = new pg.Client({ connectionString: url });
-  const knex = knexFactory({ client: "pg", connection: url, pool: { min: 1, max: 1 } });
+  await client.connect();
+  return { name: "pg", handle: client, run: (sql, values = []) => client.query(sql, values), end: () => client.end() };
+}
+
+/** Prepared, as `append` sends its own. */
+async function openMysql2(url: string): Promise<Driver> {
+  const connection = await mysql.createConnection(url);
+  return {
+    name: "mysql2",
+    handle: connection,
+    run: (sql, values) => (values === undefined ? connection.query(sql) : connection.execute(inMysql(sql), values)),
+    end: () => connection.end(),
+  };
+}
+
+async function measureAll(url: string, database: string): Promise<readonly BenchmarkResult[]> {
+  const isPostgres = url.startsWith("postgres");
+  const driver = isPostgres ? await openPg(url) : await openMysql2(url);
+  const knex = knexFactory({ client: driver.name, connection: url, pool: { min: 1, max: 1 } });
+  const inKnex = isPostgres ? withQuestionMarks : inMysql;
   try {
-    await client.connect();
-    await client.query("create table orders (id text primary key, total_cents int not null)");
-    const inClient = async (order: Order, work: () => Promise<unknown>): Promise<void> => {
-      await client.query("begin");
-      await client.query(insertOrder, [order.orderId, order.totalCents]);
+    await driver.run("create table orders (id varchar(40) primary key, total_cents int not null)");
+    const inDriver = async (order: Order, work: () => Promise<unknown>): Promise<void> => {
+      await driver.run("begin");
+      await driver.run(insertOrder, [order.orderId, order.totalCents]);
       await work();
-      await client.query("commit");
+      await driver.run("commit");
     };
     return [
       await measure(
-        "append/postgres-pg",
-        (order) => inClient(order, () => client.query(insertMessage, columns(order))),
-        (order) => inClient(order, () => append(client, shop.orderPlaced(order))),
+        `append/${database}-${driver.name}`,
+        (order) => inDriver(order, () => driver.run(insertMessage, columns(order))),
+        (order) => inDriver(order, () => append(driver.handle, shop.orderPlaced(order))),
       ),
       await measure(
-        "append/postgres-knex",
+        `append/${database}-knex`,
         (order) =>
           knex.transaction(async (trx) => {
-            await trx.raw(toKnex(insertOrder), [order.orderId, order.totalCents]);
-            await trx.raw(toKnex(insertMessage), columns(order));
+            await trx.raw(inKnex(insertOrder), [order.orderId, order.totalCents]);
+            await trx.raw(inKnex(insertMessage), columns(order));
           }),
         (order) =>
           knex.transaction(async (trx) => {
-            await trx.raw(toKnex(insertOrder), [order.orderId, order.totalCents]);
+            await trx.raw(inKnex(insertOrder), [order.orderId, order.totalCents]);
             await append(trx, shop.orderPlaced(order));
           }),
       ),
     ];
   } finally {
     await knex.destroy();
-    await client.end();
+    await driver.end();
   }
 }
 
-const server = await provideServer({ kind: "postgres" });
-if (server.kind === "skipped") throw new Error(`No PostgreSQL to measure on: ${server.reason}`);
+/** The server to measure on: one of a kind, or the one that a URL names. */
+async function provide(): Promise<{ readonly url: string; readonly name: string; stop(): Promise<void> }> {
+  if (wanted.includes("://"))
+    return { url: wanted, name: wanted.startsWith("postgres") ? "postgres" : "mysql", stop: async () => undefined };
+  if (wanted !== "postgres" && wanted !== "mariadb" && wanted !== "mysql") {
+    throw new Error("--database is postgres, mariadb, mysql, or the URL of a server on which databases may be made.");
+  }
+  const server = await provideServer({ kind: wanted });
+  if (server.kind === "skipped") throw new Error(`No ${wanted} to measure on: ${server.reason}`);
+  console.error(`${wanted} ${server.version}, ${server.from}`);
+  return { url: server.url, name: wanted, stop: server.stop };
+}
+
+const server = await provide();
 try {
-  console.error(`PostgreSQL ${server.version}, ${server.from}`);
   const own = await testDatabase({ url: server.url });
   try {
     const database = openDatabase({ url: own.url });
-    await migrateUp(database, namespace("postgres"), [outboxMigrations]);
+    await migrateUp(database, namespace(database.dialect), [outboxMigrations]);
     await database.close();
-    const results = await measureAll(own.url);
+    const results = await measureAll(own.url, server.name);
     if (isJson) console.log(benchmarkJson("append", results));
     else console.table(results);
     if (!isSmoke && results.some(({ met }) => !met)) process.exitCode = 1;

@@ -41,7 +41,7 @@ export interface Reading {
   proved(dead: readonly IdRange[]): void;
   /** True while there is no room for new ids. */
   readonly isFull: boolean;
-  /** Rows of the last read, and whether it found everything there was. */
+  /** Whether the last read found everything there was. */
   readonly isCaughtUp: boolean;
 }
 
@@ -258,7 +258,8 @@ export function createReading(
         const wasFull = batch.rows.length >= rowsMax;
         // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
         rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfBacklog, rowsMax * 2)) : rowsAtLeast;
-        isCaughtUp = !wasFull && !isFull;
+        // A ledger that has more holes than it can look into at once reads nothing new, full batch or not.
+        isCaughtUp = !wasFull && !isFull && !batch.areHolesCut;
         const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
         if (pauseMs > 0) await pause(pauseMs);
       }
