@@ -1,5 +1,6 @@
 /** Brokers of our own that freeze, die and refuse under a consumer: it comes back, or `consume` ends and says why. */
 import { randomUUID } from "node:crypto";
+import { inspect } from "node:util";
 import type { OutgoingMessage } from "@waybill/core";
 import { type KafkaSourceOptions, kafkaSource, kafkaTransport } from "@waybill/kafka";
 import { type StartedKafka, startKafka, waitUntil } from "@waybill/testing";
@@ -93,9 +94,99 @@ describe("three brokers", () => {
     await running.end();
     expect(events.of("source.gapFound")).toEqual([]);
   });
+
+  /** Takes the only replica of a partition to another broker, which leads it then; the old one knows nothing of it any more. */
+  async function movePartition(topic: string, partition: number): Promise<void> {
+    const next = ((await leaderOf(topic, partition)) % 3) + 1;
+    const admin = topics.kafka.admin();
+    await admin.connect();
+    try {
+      await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas: [next] }] }] });
+    } finally {
+      await admin.disconnect();
+    }
+    await waitUntil(async () => (await leaderOf(topic, partition)) === next, { what: "it leads", deadlineMs: 60_000, intervalMs: 50 });
+  }
+
+  test("partitions that move make it join again unasked, in the middle of fetches: nothing is passed over, and keys keep their order", {
+    timeout: 300_000,
+  }, async () => {
+    const topic = await topics.create({ replicas: 1, partitions: 3, settings: { "min.insync.replicas": "1" } });
+    const make = messagesOf(topic);
+    const events = sourceEvents();
+    const groupId = randomUUID();
+    const source = kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
+    const running = consuming(source, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return done;
+    });
+    const sent: OutgoingMessage[] = [];
+    const transport = kafkaTransport({ brokers: kafka.addresses });
+    let isEnough = false;
+    const sending = (async () => {
+      while (!isEnough) {
+        const some = Array.from({ length: 40 }, (_, place) => make({ key: `k${place % 20}` }));
+        sent.push(...some);
+        await publishUntilConfirmed(transport, some, { withinMs: 90_000 });
+      }
+    })();
+    await running.until("something is handled", () => running.finished.length > 0);
+    for (let move = 0; move < 6; move += 1) {
+      const seen = running.finished.length;
+      await movePartition(topic, move % 3);
+      await running.until("it goes on", () => running.finished.length > seen + 20);
+    }
+    isEnough = true;
+    await sending;
+    await transport.close({ deadlineMs: 1_000 });
+    await running.until("all are handled", () => new Set(running.finished).size === sent.length, 120_000);
+    await running.end();
+    expect(events.of("source.joined").length).toBeGreaterThan(1); // moves that it did not feel would prove nothing
+    expect(events.of("source.gapFound")).toEqual([]);
+    const keyOf = new Map(sent.map(({ id, key }) => [id, key]));
+    for (const key of new Set(keyOf.values())) {
+      const firsts = [...new Set(running.finished.filter((id) => keyOf.get(id) === key))];
+      expect(firsts, `the order of ${key}`).toEqual(sent.filter((message) => message.key === key).map(({ id }) => id));
+    }
+  });
 });
 
 describe("one broker", () => {
+  test("bad input ends consume with an error that says what it is, and leaves nothing open", { timeout: 240_000 }, async () => {
+    const kafka = await startKafka();
+    const topics = await topicsOf(kafka.url);
+    try {
+      const topic = await topics.create();
+      const failureOf = async (options: Partial<KafkaSourceOptions>): Promise<unknown> => {
+        const source = kafkaSource({
+          brokers: kafka.addresses,
+          groupId: randomUUID(),
+          topics: [topic],
+          ...quick,
+          rebuildsMax: 0,
+          ...options,
+        });
+        const running = consuming(source);
+        await running.ended;
+        return running.failure();
+      };
+      const facts = (reason: string, brokerCode: string | null = null) => ({
+        code: "WAYBILL_TRANSPORT",
+        facts: { system: "kafka", reason, brokerCode },
+      });
+      expect(await failureOf({ topics: [`missing-${randomUUID()}`] })).toMatchObject(facts("topicMissing", "3"));
+      expect(await failureOf({ brokers: ["127.0.0.1:1"] })).toMatchObject(facts("unreachable"));
+      expect(await failureOf({ ssl: true })).toMatchObject(facts("unreachable"));
+      const sasl = { mechanism: "plain", username: "u", password: "the password" } as const;
+      const refused = (await failureOf({ sasl })) as Error;
+      expect(refused).toMatchObject({ code: "WAYBILL_TRANSPORT" });
+      expect(inspect(refused, { depth: 9 })).not.toContain("the password");
+    } finally {
+      await topics.close();
+      await kafka.stop();
+    }
+  });
+
   test("K8: a commit that fails is no end: what it was for is delivered again when the broker is back", { timeout: 240_000 }, async () => {
     const kafka = await startKafka();
     const topics = await topicsOf(kafka.url);

@@ -53,7 +53,7 @@ function recordOf(
   readonly partition: number;
 } {
   const record = toRecord(message);
-  if ("problem" in record) throw new Error(`The message cannot be a record: ${record.problem}.`);
+  if ("problem" in record) throw new Error(`The message cannot be a record: ${String(record.problem)}.`);
   const { key, value, headers, timestampMs } = record;
   return {
     key: key === null ? null : Buffer.from(key),

@@ -113,6 +113,8 @@ export interface DriverConsumerOptions {
   readonly maxBytesPerPartition: number;
   readonly maxBytes: number;
   readonly allowAutoTopicCreation: false;
+  /** How old what it knows of partitions and leaders may become. */
+  readonly metadataMaxAge: number;
   readonly retry: {
     readonly retries: number;
     readonly initialRetryTime: number;

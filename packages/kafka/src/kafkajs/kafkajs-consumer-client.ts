@@ -38,6 +38,9 @@ export interface KafkajsConsumerClientOptions {
 /** Little is left to the library: what it cannot mend within two seconds is mended by a new one. */
 const retry = { retries: 3, initialRetryTime: 200, maxRetryTime: 1_000, restartOnFailure: () => Promise.resolve(false as const) } as const;
 
+/** New partitions are found so soon; its default is five minutes. */
+const metadataMsMax = 60_000;
+
 export function kafkajsConsumerClient(options: KafkajsConsumerClientOptions): ConsumerClient {
   let links = Math.floor(options.connection.random.fraction() * options.connection.brokers.length);
   return { open: (group, listener) => openConsumer(options, group, listener, links++) };
@@ -197,6 +200,7 @@ function openConsumer(
           maxBytesPerPartition: group.partitionBytesMax,
           maxBytes: group.fetchBytesMax,
           allowAutoTopicCreation: false,
+          metadataMaxAge: metadataMsMax,
           retry,
         }),
     });
