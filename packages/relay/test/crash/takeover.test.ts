@@ -132,6 +132,7 @@ await forEachKind((server) => {
           const other = await run.startRelay({ leaseMs });
           await goesOn(other);
           const frozenAt = zombie.events.length;
+          const frozenEpoch = epochOf(zombie);
           expect(zombie.events.at(-1)?.["name"]).toBe(kill ?? "relay.publishing");
           if (kill === null) expect(begunBy(zombie)).toBeGreaterThan(nth); // else nothing was left to hold back
           // The other has come past everything the zombie had in its hands, and said so in the table.
@@ -140,11 +141,11 @@ await forEachKind((server) => {
           const before = await run.published();
           zombie.kill("SIGCONT");
           const lost = await zombie.waitFor(named("relay.leaseLost"), { from: frozenAt, what: "the zombie notices" });
-          expect(lost).toMatchObject({ epoch: "1", reason: "expired" });
+          expect(lost).toMatchObject({ epoch: String(frozenEpoch), reason: "expired" });
           await zombie.waitFor(named("relay.standby"), { from: frozenAt, what: "the zombie stands by" });
           const since = (await run.published()).slice(before.length);
           expect(since.filter(({ relay }) => relay === zombie.pid)).toEqual([]);
-          expect((await lease.writes()).at(-1)).toMatchObject({ epoch: 2, backend: expect.any(Number) });
+          expect((await lease.writes()).at(-1)?.epoch).toBeGreaterThan(frozenEpoch);
           const goingOn = other.events.length;
           await other.waitFor(published, { from: goingOn, what: "the other goes on" });
           await load.stop();

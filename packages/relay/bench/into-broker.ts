@@ -1,0 +1,60 @@
+/**
+ * into/…: the relay empties a ledger into a broker, beside the raw client that publishes as many messages of the same size, confirmed, with as
+ * many on their way. The relay also reads them, keeps keys in order, and says which of them were confirmed.
+ */
+import type { OutgoingMessage, Transport } from "@waybill/core";
+import { createRelay } from "@waybill/relay";
+import { openDatabase } from "@waybill/sql";
+import { type BenchmarkResult, compare, timed } from "@waybill/testing";
+import type { BenchBroker } from "./bench-brokers.ts";
+import type { BenchServer, Measuring } from "./bench-servers.ts";
+
+export async function measureIntoBroker(server: BenchServer, broker: BenchBroker, { isSmoke, say }: Measuring): Promise<BenchmarkResult> {
+  const rows = isSmoke ? 2_000 : 50_000;
+  const url = await server.newDatabase(rows);
+  const raw = Array.from({ length: rows }, (_, index) => ({ key: `order-${index % 1_000}`, payload: `{"note":"${"x".repeat(488)}"}` }));
+  const into = `into/${broker.name}`;
+  say(`${rows} messages into ${broker.name}, three rounds`);
+  return await compare({
+    name: wantedName(into, server),
+    target: 0.85,
+    ours: async () => await relayInto(url, rows, broker, await broker.newTopic()),
+    bare: async () => {
+      const topic = await broker.newTopic();
+      return await timed(() => broker.publishRaw(topic, raw));
+    },
+    onRound: ({ oursMs, bareMs }) =>
+      say(`  relay ${Math.round((1_000 * rows) / oursMs)} messages/s, raw client ${Math.round((1_000 * rows) / bareMs)} messages/s`),
+  });
+}
+
+const wantedName = (into: string, server: BenchServer): string => (server.name === "postgres" ? into : `${into}-from-${server.name}`);
+
+/** Milliseconds from the first call of the transport to the last confirm. All messages go to `topic`, whatever their rows say. */
+export async function relayInto(url: string, rows: number, broker: BenchBroker, topic: string): Promise<number> {
+  const database = openDatabase({ url });
+  await database.execute("delete from waybill_subscription", []);
+  const transport = broker.transport();
+  const stop = new AbortController();
+  let confirmed = 0;
+  let startedMs = 0;
+  let endedMs = 0;
+  const counted: Transport = {
+    async publish(batch, options) {
+      if (startedMs === 0) startedMs = performance.now();
+      const readdressed = batch.map((message): OutgoingMessage => ({ ...message, topic }));
+      const outcomes = await transport.publish(readdressed, options);
+      confirmed += outcomes.filter(({ kind }) => kind === "confirmed").length;
+      if (confirmed >= rows) {
+        endedMs = performance.now();
+        stop.abort();
+      }
+      return outcomes;
+    },
+    close: (options) => transport.close(options),
+  };
+  await createRelay({ database, transport: counted }).run({ signal: stop.signal });
+  await transport.close({ deadlineMs: 5_000 });
+  await database.close();
+  return endedMs - startedMs;
+}
