@@ -1,11 +1,14 @@
-/** From what was configured to a transport: an HTTP destination, or a module of yours. */
+/** From what was configured to a transport: by its URL's scheme, or from a module of yours. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isWaybillError, type OnEvent, type Secret, signingSecret, type Transport, waybillError } from "@waybill/core";
-import { httpTransport } from "@waybill/http";
+import { isWaybillError, type OnEvent, type Transport, waybillError } from "@waybill/core";
 import type { Configuration } from "./configuration.ts";
 import type { Setting } from "./setting.ts";
-import { allowNetworks, httpConcurrency, httpDeadlineMs, signingSecrets, transport, transportOptions } from "./settings.ts";
+import { brokerSettings, httpSettings, kafkaSettings, rabbitmqSettings, topics, transport, transportOptions } from "./settings.ts";
+import { loadHttp } from "./transports/load-http.ts";
+import { loadKafka } from "./transports/load-kafka.ts";
+import { loadRabbitmq } from "./transports/load-rabbitmq.ts";
+import type { LoadedTransport } from "./transports/loaded-transport.ts";
 
 /** What a transport module is told besides its options. */
 export interface TransportModuleContext {
@@ -23,21 +26,29 @@ export type TransportModule = (
   context: TransportModuleContext,
 ) => Transport | Promise<Transport>;
 
-export interface LoadedTransport {
-  readonly transport: Transport;
-  /** Tells it from others without showing credentials. */
-  readonly name: string;
-  /** Messages in one call, where nobody says otherwise; null: the relay's own default. */
-  readonly batchMax: number | null;
+const known = [
+  "https://host/path/{topic}",
+  "http://host/path/{topic}",
+  "kafka://host:9092,host:9092",
+  "amqps://host/vhost",
+  "amqp://host/vhost",
+  "./path/to/a/module.js",
+] as const;
+
+/** What each kind takes, and what it is called where another kind is given it. */
+const kinds = {
+  http: { settings: httpSettings, problem: "is for an HTTP transport" },
+  broker: { settings: brokerSettings, problem: "is for a Kafka or RabbitMQ transport" },
+  kafka: { settings: kafkaSettings, problem: "is for a Kafka transport" },
+  rabbitmq: { settings: rabbitmqSettings, problem: "is for a RabbitMQ transport" },
+  topics: { settings: [topics], problem: "is for a Kafka or RabbitMQ transport" },
+  module: { settings: [transportOptions], problem: "is for a transport module" },
+} as const satisfies Readonly<Record<string, { readonly settings: readonly Setting<unknown>[]; readonly problem: string }>>;
+
+/** The scheme of a URL; null: it is a path. */
+export function schemeOf(text: string): string | null {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? null;
 }
-
-/**
- * A call is answered when its last message is, and an HTTP destination takes its messages one by one: with the relay's usual 500 the
- * first would wait for the last, and a stop or a crash would repeat them all.
- */
-const httpBatchMax = 50;
-
-const known = ["https://host/path/{topic}", "http://host/path/{topic}", "./path/to/a/module.js"] as const;
 
 /** Problems go to the configuration; then the answer is null. */
 export async function loadTransport(configuration: Configuration, onEvent: OnEvent): Promise<LoadedTransport | null> {
@@ -47,54 +58,27 @@ export async function loadTransport(configuration: Configuration, onEvent: OnEve
     return null;
   }
   const text = given.reveal();
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? null;
-  if (scheme === "http" || scheme === "https") return loadHttp(configuration, text, onEvent);
-  refuse(configuration, [signingSecrets, allowNetworks, httpConcurrency, httpDeadlineMs], "is for an HTTP transport");
-  return configuration.makeLater(async () => {
-    if (scheme !== null && scheme !== "file") throw unknown(`there is no transport for ${scheme}://`);
-    return loadModule(text, configuration.get(transportOptions) ?? {}, onEvent);
-  });
-}
-
-function loadHttp(configuration: Configuration, url: string, onEvent: OnEvent): LoadedTransport | null {
-  refuse(configuration, [transportOptions], "is for a transport module");
-  const secrets: Secret[] = [];
-  for (const one of configuration.get(signingSecrets) ?? []) {
-    const checked = configuration.make(
-      () => signingSecret(one.reveal()),
-      () => signingSecrets.name,
-    );
-    if (checked !== null) secrets.push(checked);
+  const scheme = schemeOf(text);
+  switch (scheme) {
+    case "http":
+    case "https":
+      refuseAllBut(configuration, ["http"]);
+      return loadHttp(configuration, text, onEvent);
+    case "kafka":
+      refuseAllBut(configuration, ["kafka", "broker", "topics"]);
+      return await loadKafka(configuration, text, onEvent);
+    case "amqp":
+    case "amqps":
+      refuseAllBut(configuration, ["rabbitmq", "broker", "topics"]);
+      return await loadRabbitmq(configuration, text, onEvent);
+    default:
+      refuseAllBut(configuration, ["module"]);
+      return await configuration.makeLater(async () => {
+        if (scheme !== null && scheme !== "file") throw unknown(`there is no transport for ${scheme}://`);
+        return loadModule(text, configuration.get(transportOptions) ?? {}, onEvent);
+      });
   }
-  if (secrets.length !== (configuration.get(signingSecrets)?.length ?? 0)) return null;
-  const [ranges, concurrency, deadlineMs] = [
-    configuration.get(allowNetworks),
-    configuration.get(httpConcurrency),
-    configuration.get(httpDeadlineMs),
-  ];
-  const options = {
-    url,
-    secrets,
-    onEvent,
-    ...(ranges === null ? {} : { allowNetworks: ranges }),
-    ...(concurrency === null ? {} : { concurrency }),
-    ...(deadlineMs === null ? {} : { deadlineMs }),
-  };
-  const made = configuration.make(
-    () => httpTransport(options),
-    (option) => namesOfHttp[option] ?? option,
-  );
-  if (made === null) return null;
-  const { origin, pathname } = new URL(url);
-  return { transport: made, name: `${origin}${pathname}`, batchMax: httpBatchMax };
 }
-
-const namesOfHttp: Readonly<Record<string, string>> = {
-  url: transport.name,
-  secrets: signingSecrets.name,
-  concurrency: httpConcurrency.name,
-  deadlineMs: httpDeadlineMs.name,
-};
 
 async function loadModule(text: string, options: Readonly<Record<string, unknown>>, onEvent: OnEvent): Promise<LoadedTransport> {
   const url = text.startsWith("file://") ? text : pathToFileURL(resolve(text)).href;
@@ -116,7 +100,7 @@ async function loadModule(text: string, options: Readonly<Record<string, unknown
   if (typeof made?.publish !== "function" || typeof made.close !== "function") {
     throw unknown("what the module's default export made is no transport: it has no publish and close");
   }
-  return { transport: made as Transport, name: url, batchMax: null };
+  return { transport: made as Transport, name: url, batchMax: null, check: null };
 }
 
 /** Names a module or a place in it: what cannot be loaded has not seen its options. */
@@ -124,8 +108,13 @@ function firstLineOf(error: unknown): string {
   return error instanceof Error ? (error.message.split("\n")[0] ?? error.name) : "it threw no error";
 }
 
-function refuse(configuration: Configuration, settings: readonly Setting<unknown>[], problem: string): void {
-  for (const setting of settings) if (configuration.get(setting) !== null) configuration.complain(setting.name, problem);
+function refuseAllBut(configuration: Configuration, taken: readonly (keyof typeof kinds)[]): void {
+  for (const [kind, { settings, problem }] of Object.entries(kinds)) {
+    if (taken.includes(kind as keyof typeof kinds)) continue;
+    // A switch that is off is not given.
+    for (const setting of settings)
+      if ((configuration.get<unknown>(setting) ?? false) !== false) configuration.complain(setting.name, problem);
+  }
 }
 
 function unknown(problem: string, cause?: unknown): Error {

@@ -16,6 +16,13 @@ export type CliEvent =
   | { readonly name: "cli.configured"; readonly settings: readonly object[] }
   | { readonly name: "cli.adminListening"; readonly url: string }
   | { readonly name: "cli.stopping"; readonly signal: string; readonly drainDeadlineMs: number }
+  /** The broker could not be looked at before the start. The relay starts all the same and waits for it. */
+  | {
+      readonly name: "cli.transportNotChecked";
+      readonly message: string;
+      readonly reason: string;
+      readonly brokerCode: string | null;
+    }
   /** Not everything was closed in time. */
   | { readonly name: "cli.drainDeadlinePassed"; readonly waitingFor: string }
   | { readonly name: "cli.failed"; readonly code: string; readonly message: string }
@@ -92,6 +99,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "cli.adminListening": "info",
   "cli.stopping": "info",
   "cli.stopped": "info",
+  "cli.transportNotChecked": "warn",
   "cli.drainDeadlinePassed": "error",
   "cli.failed": "error",
 };

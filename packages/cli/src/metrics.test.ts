@@ -57,6 +57,43 @@ describe("metrics", () => {
   };
   const name = (metric: string, more = ""): string => `${metric}{stream="default",subscription="kafka"${more}}`;
 
+  test("what brokers do is counted, and an alarm of RabbitMQ's is a gauge", () => {
+    const metrics = createMetrics(of);
+    const at = { role: "transport", broker: "host:5672/%2F" } as const;
+    const value = (metric: string): string | undefined => render(metrics).get(name(metric));
+    metrics.record({ ...at, name: "rabbitmq.connectFailed", reason: "unreachable", brokerCode: null, afterMs: 1 });
+    metrics.record({ ...at, name: "rabbitmq.blocked", reason: "low on memory" });
+    expect(value("waybill_rabbitmq_blocked")).toBe("1");
+    metrics.record({ ...at, name: "rabbitmq.unblocked", durationMs: 1 });
+    expect(value("waybill_rabbitmq_blocked")).toBe("0");
+    metrics.record({ ...at, name: "rabbitmq.blocked", reason: "low on memory" });
+    metrics.record({ ...at, name: "rabbitmq.lost", reason: "reset", brokerCode: null, afterMs: 1 });
+    expect(value("waybill_rabbitmq_blocked")).toBe("0");
+    metrics.record({ ...at, name: "rabbitmq.returned", exchange: "orders", messageId: "m", brokerCode: "312" });
+    metrics.record({
+      ...at,
+      name: "rabbitmq.channelClosed",
+      exchange: "orders",
+      reason: "channelException",
+      brokerCode: "406",
+      unsettled: 2,
+    });
+    metrics.record({ ...at, name: "rabbitmq.culpritFound", exchange: "orders", messageId: "m", brokerCode: "406" });
+    metrics.record({ name: "kafka.producerReplaced", topic: "orders", reason: "deadline", code: null });
+    metrics.record({ name: "kafka.partitionsChanged", topic: "orders", from: 1, to: 2 });
+    const counted = [
+      "rabbitmq_connects_failed",
+      "rabbitmq_connections_lost",
+      "rabbitmq_blocked",
+      "rabbitmq_returned",
+      "rabbitmq_channels_closed",
+      "rabbitmq_culprits",
+      "kafka_producers_replaced",
+      "kafka_partitions_changed",
+    ].map((metric) => value(`waybill_${metric}_total`));
+    expect(counted).toEqual(["1", "1", "2", "1", "1", "1", "1", "1"]);
+  });
+
   test("events are counted and their durations fall into buckets, with edges at 1 s and 5 s", () => {
     const metrics = createMetrics(of);
     metrics.record({

@@ -45,6 +45,14 @@ const counters = {
   connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
   units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
   breakers: ["waybill_http_breakers_opened_total", "Times a topic's destination was found dead."],
+  rabbitmqFailed: ["waybill_rabbitmq_connects_failed_total", "Attempts to connect to RabbitMQ that failed."],
+  rabbitmqLost: ["waybill_rabbitmq_connections_lost_total", "Connections to RabbitMQ that ended by themselves."],
+  rabbitmqBlocked: ["waybill_rabbitmq_blocked_total", "Times RabbitMQ took nothing, for an alarm of memory or disk."],
+  rabbitmqReturned: ["waybill_rabbitmq_returned_total", "Messages that found no queue and wait for a binding."],
+  rabbitmqChannels: ["waybill_rabbitmq_channels_closed_total", "Channels that RabbitMQ closed for something that was on them."],
+  rabbitmqCulprits: ["waybill_rabbitmq_culprits_total", "Messages found to be the one that RabbitMQ closes the channel for."],
+  kafkaProducers: ["waybill_kafka_producers_replaced_total", "Kafka producers replaced after a send ended in something unexpected."],
+  kafkaPartitions: ["waybill_kafka_partitions_changed_total", "Times a topic's number of partitions changed: keys may have moved."],
 } as const satisfies Readonly<Record<string, readonly [name: string, help: string]>>;
 
 type Counter = keyof typeof counters;
@@ -55,6 +63,7 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
   const delays = histogram(delayEdges);
   const publishes = histogram(durationEdges);
   const reads = histogram(durationEdges);
+  let isBlocked = false;
   const add = (counter: Counter, by = 1): void => void counts.set(counter, (counts.get(counter) ?? 0) + by);
 
   const record = (event: WaybillEvent): void => {
@@ -98,6 +107,27 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         return add("units");
       case "http.breakerOpened":
         return add("breakers");
+      case "rabbitmq.connectFailed":
+        return add("rabbitmqFailed");
+      case "rabbitmq.lost":
+        isBlocked = false;
+        return add("rabbitmqLost");
+      case "rabbitmq.blocked":
+        isBlocked = true;
+        return add("rabbitmqBlocked");
+      case "rabbitmq.unblocked":
+        isBlocked = false;
+        return;
+      case "rabbitmq.returned":
+        return add("rabbitmqReturned");
+      case "rabbitmq.channelClosed":
+        return add("rabbitmqChannels");
+      case "rabbitmq.culpritFound":
+        return add("rabbitmqCulprits");
+      case "kafka.producerReplaced":
+        return add("kafkaProducers");
+      case "kafka.partitionsChanged":
+        return add("kafkaPartitions");
       default:
     }
   };
@@ -147,6 +177,7 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       gauge("waybill_relay_parked", "Of them, those whose topic or key backs off.", health.parked),
       gauge("waybill_relay_loaded_bytes", "Bytes of payload in memory.", health.loadedBytes),
       gauge("waybill_relay_caught_up", "1 if the last read found everything there was.", health.isCaughtUp),
+      gauge("waybill_rabbitmq_blocked", "1 while RabbitMQ takes nothing, for an alarm of memory or disk.", isBlocked),
       gauge("waybill_relay_full", "1 if nothing new is read because too much waits.", health.isFull),
     ];
   };

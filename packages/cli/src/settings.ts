@@ -26,9 +26,11 @@ export const from: Setting<"beginning" | "now"> = choice("from", "where a subscr
 });
 
 // Where messages go
-export const transport: Setting<Secret> = secretText("transport", "where messages go: https://host/path/{topic}, or the path of a module", {
-  placeholder: "URL|PATH",
-});
+export const transport: Setting<Secret> = secretText(
+  "transport",
+  "where messages go: https://host/path/{topic}, kafka://host:9092,host:9092, amqps://host/vhost, or the path of a module",
+  { placeholder: "URL|PATH" },
+);
 export const transportOptions: Setting<Readonly<Record<string, unknown>>> = jsonObject(
   "transportOptions",
   "what a transport module is given",
@@ -49,6 +51,94 @@ export const httpConcurrency: Setting<number> = wholeNumber("httpConcurrency", "
 export const httpDeadlineMs: Setting<number> = wholeNumber("httpDeadlineMs", "HTTP: for one request, from the name to the last byte", {
   defaultNote: "15000",
 });
+
+// Brokers
+export const brokerUser: Setting<string> = text("brokerUser", "Kafka, RabbitMQ: the user, where the URL names none", {
+  placeholder: "NAME",
+});
+export const brokerPassword: Setting<Secret> = secretText("brokerPassword", "Kafka, RabbitMQ: the password, where the URL has none");
+export const tlsCaFile: Setting<string> = text("tlsCaFile", "Kafka, RabbitMQ: authorities to trust instead of the well-known ones, PEM", {
+  placeholder: "FILE",
+});
+export const tlsCertFile: Setting<string> = text("tlsCertFile", "Kafka, RabbitMQ: our certificate, PEM", { placeholder: "FILE" });
+export const tlsKeyFile: Setting<string> = text("tlsKeyFile", "Kafka, RabbitMQ: its private key, PEM, not encrypted", {
+  placeholder: "FILE",
+});
+export const tlsServername: Setting<string> = text("tlsServername", "Kafka, RabbitMQ: the name that the broker's certificate must have", {
+  placeholder: "NAME",
+  defaultNote: "the host that is dialled",
+});
+export const kafkaSasl: Setting<"plain" | "scram-sha-256" | "scram-sha-512"> = choice(
+  "kafkaSasl",
+  "Kafka: how user and password are shown to the brokers",
+  ["plain", "scram-sha-256", "scram-sha-512"],
+  { defaultNote: "plain where there is a user" },
+);
+export const kafkaClient: Setting<"kafkajs" | "platformatic"> = choice(
+  "kafkaClient",
+  "Kafka: the client library",
+  ["kafkajs", "platformatic"],
+  { defaultNote: "kafkajs" },
+);
+export const kafkaClientId: Setting<string> = text("kafkaClientId", "Kafka: what brokers see in their logs and quotas", {
+  defaultNote: "waybill",
+});
+export const kafkaPartitioner: Setting<"murmur2" | "crc32"> = choice(
+  "kafkaPartitioner",
+  "Kafka: where a key goes: as Java clients do it, or as librdkafka does",
+  ["murmur2", "crc32"],
+  { defaultNote: "murmur2" },
+);
+export const rabbitmqTopology: Setting<"ensure" | "check" | "none"> = choice(
+  "rabbitmqTopology",
+  "RabbitMQ: exchanges are declared, looked for, or neither",
+  ["ensure", "check", "none"],
+  { defaultNote: "ensure" },
+);
+export const rabbitmqPartitions: Setting<number> = wholeNumber(
+  "rabbitmqPartitions",
+  "RabbitMQ: routing keys end in .0 to .N-1, by key, for as many queues",
+  { defaultNote: "none" },
+);
+export const rabbitmqPipelineKeys: Setting<boolean> = switchedOn(
+  "rabbitmqPipelineKeys",
+  "RabbitMQ: messages of a key do not wait for each other's confirm; a refusal in their middle inverts them",
+);
+export const rabbitmqBlockedLimitMs: Setting<number> = wholeNumber(
+  "rabbitmqBlockedLimitMs",
+  "RabbitMQ: so long the broker may block us before the connection is reset",
+  { defaultNote: "600000" },
+);
+export const rabbitmqManagementUrl: Setting<Secret> = secretText(
+  "rabbitmqManagementUrl",
+  "RabbitMQ: the management API, to look at queues and policies of others: http://host:15672",
+  { placeholder: "URL" },
+);
+export const topics: Setting<readonly string[]> = list("topics", "topics to look at: by doctor, and by a relay before it starts", {
+  placeholder: "NAMES",
+});
+
+/** What only one kind of transport takes. */
+export const httpSettings: readonly Setting<unknown>[] = [signingSecrets, allowNetworks, httpConcurrency, httpDeadlineMs];
+export const tlsSettings: readonly Setting<string>[] = [tlsCaFile, tlsCertFile, tlsKeyFile, tlsServername];
+export const brokerSettings: readonly Setting<unknown>[] = [brokerUser, brokerPassword, ...tlsSettings];
+export const kafkaSettings: readonly Setting<unknown>[] = [kafkaSasl, kafkaClient, kafkaClientId, kafkaPartitioner];
+export const rabbitmqSettings: readonly Setting<unknown>[] = [
+  rabbitmqTopology,
+  rabbitmqPartitions,
+  rabbitmqPipelineKeys,
+  rabbitmqBlockedLimitMs,
+  rabbitmqManagementUrl,
+];
+export const transportSettings: readonly Setting<unknown>[] = [
+  transport,
+  transportOptions,
+  ...httpSettings,
+  ...brokerSettings,
+  ...kafkaSettings,
+  ...rabbitmqSettings,
+  topics,
+];
 
 // How it works
 export const keyPolicy: Setting<"hold" | "skip"> = choice(
@@ -77,6 +167,10 @@ export const relayNumbers: readonly Setting<number>[] = [
   wholeNumber("statementDeadlineMs", "for one statement; then its connection is given up", { defaultNote: "10000" }),
   wholeNumber("drainMs", "how long a stop waits for what is being published", { defaultNote: "500" }),
   wholeNumber("decidedRetentionMs", "how long decided dead letters are kept", { defaultNote: "2592000000, 30 days" }),
+  wholeNumber("holeFenceAfterMs", "MySQL, MariaDB: so long an id that was skipped is left to its writer", { defaultNote: "30000" }),
+  wholeNumber("retentionMs", "MySQL, MariaDB: how long history is kept that every subscription has passed", {
+    defaultNote: "86400000, 1 day",
+  }),
 ];
 
 export interface BackoffSettings {

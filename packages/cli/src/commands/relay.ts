@@ -18,12 +18,9 @@ import { readHighestId } from "../postgres/statements/read-highest-id.ts";
 import { readinessOf } from "../readiness.ts";
 import {
   admin,
-  allowNetworks,
   database,
   drainDeadlineMs,
   from,
-  httpConcurrency,
-  httpDeadlineMs,
   keyPolicy,
   leaseMs,
   logLevel,
@@ -32,19 +29,20 @@ import {
   relayBackoffs,
   relayNumbers,
   schema,
-  signingSecrets,
   stream,
   subscription,
-  transport,
-  transportOptions,
+  transportSettings,
 } from "../settings.ts";
 import { type Stop, stopOnSignals } from "../signals.ts";
 import { databaseOf, spaceOf } from "../tables.ts";
+import type { LoadedTransport } from "../transports/loaded-transport.ts";
 
 /** A scrape waits this long for the database, and then goes without. */
 const scrapeDeadlineMs = 1_000;
+/** For looking at a broker before anything is published. */
+const checkDeadlineMs = 8_000;
 
-const outward = [database, transport, transportOptions, signingSecrets, allowNetworks, httpConcurrency, httpDeadlineMs] as const;
+const outward = [database, ...transportSettings] as const;
 const which = [stream, subscription, from, schema, prefix, keyPolicy, leaseMs] as const;
 const around = [admin, readyMaxAgeMs, drainDeadlineMs, logLevel] as const;
 
@@ -74,7 +72,7 @@ export const relay: CommandDefinition = {
 interface Parts {
   readonly relay: Relay;
   readonly database: Database;
-  readonly transport: Transport;
+  readonly loaded: LoadedTransport;
   readonly space: Namespace;
   readonly stream: string;
   readonly admin: ReturnType<typeof parseAdmin>;
@@ -102,6 +100,7 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
   try {
     adminServer = await startAdmin(parts, metrics, stop);
     if (adminServer !== null) log.write({ name: "cli.adminListening", url: adminServer.url });
+    await checkTransport(parts.loaded, log);
     await parts.relay.run({ signal: stop.signal });
   } catch (error) {
     exitCode = exitCodeOf(error);
@@ -113,7 +112,7 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
   const leftMs = (): number => Math.max(1, (stop.deadlineAtMs() ?? clock.monotonicMs() + parts.drainDeadlineMs) - clock.monotonicMs());
   waitingFor = "the transport";
   try {
-    await parts.transport.close({ deadlineMs: leftMs() });
+    await parts.loaded.transport.close({ deadlineMs: leftMs() });
   } catch {
     // A module's own; the relay has settled everything it was given.
     log.write({ name: "relay.transportBroken", stream: parts.stream, subscription: "", code: "closeFailed" });
@@ -124,6 +123,16 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
   stop.end();
   log.write({ name: "cli.stopped", exitCode });
   return exitCode;
+}
+
+/** A broker that is away now is no reason not to start: the relay waits for it, and says so. One that would lose messages is. */
+async function checkTransport({ check }: LoadedTransport, log: Log): Promise<void> {
+  try {
+    await check?.(checkDeadlineMs);
+  } catch (error) {
+    if (!isWaybillError(error, "WAYBILL_TRANSPORT")) throw error;
+    log.write({ name: "cli.transportNotChecked", message: error.message, reason: error.facts.reason, brokerCode: error.facts.brokerCode });
+  }
 }
 
 function startAdmin(parts: Parts, metrics: Metrics, stop: Stop): Promise<AdminServer | null> {
@@ -172,7 +181,7 @@ async function partsOf(configuration: Configuration, onEvent: OnEvent): Promise<
   );
   try {
     return {
-      ...configuration.checked({ relay: made, database: opened, transport: loaded?.transport ?? null, space }),
+      ...configuration.checked({ relay: made, database: opened, loaded, space }),
       stream: configuration.get(stream) ?? "default",
       admin: at,
       readyMaxAgeMs: configuration.get(readyMaxAgeMs) ?? 0,
