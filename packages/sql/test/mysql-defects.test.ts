@@ -26,6 +26,13 @@ await forEachMysql((server) =>
     let proxy: FaultProxy;
     let direct: Database;
     const opened: Database[] = [];
+    /** Connections of the application, ended with the test whatever becomes of it: nobody's lock may outlive it. */
+    const guests: mysql.Connection[] = [];
+    const guest = async (): Promise<mysql.Connection> => {
+      const connection = await mysql.createConnection(own.url);
+      guests.push(connection);
+      return connection;
+    };
     const events: WaybillEvent[] = [];
     const words = wordsOf(server);
     const isMaria = server.name.startsWith("mariadb");
@@ -44,6 +51,7 @@ await forEachMysql((server) =>
     });
     afterEach(async () => {
       proxy.heal();
+      for (const connection of guests.splice(0)) connection.destroy();
       await Promise.all(opened.splice(0).map((database) => database.close({ deadlineMs: 500 })));
     });
     afterAll(async () => {
@@ -73,7 +81,7 @@ await forEachMysql((server) =>
     };
     /** Somebody who holds the rows of `entry` with this id until told to let go. */
     const holder = async (id: string): Promise<{ letGo: () => Promise<void> }> => {
-      const connection = await mysql.createConnection(own.url);
+      const connection = await guest();
       await connection.beginTransaction();
       await connection.query("update entry set number = number + 1 where id = ?", [id]);
       return {
@@ -143,7 +151,7 @@ await forEachMysql((server) =>
 
     /** Lets two transactions lock a and b crosswise; answers once one of them has lost. `first` is made the cheaper one to undo. */
     const deadlock = async (first: (sql: string) => Promise<unknown>): Promise<() => Promise<void>> => {
-      const other = await mysql.createConnection(own.url);
+      const other = await guest();
       await other.beginTransaction();
       // Whoever has changed fewer rows loses.
       await other.query("insert into entry (id) values ('x1'), ('x2'), ('x3'), ('x4'), ('x5')");
@@ -152,7 +160,12 @@ await forEachMysql((server) =>
       const crossing = other.query("update entry set number = 1 where id = 'a'");
       crossing.catch(() => undefined);
       const waiting = "select 1 from information_schema.innodb_trx where trx_state = 'LOCK WAIT' and trx_mysql_thread_id = ?";
-      await waitUntil(async () => (await direct.query(waiting, [other.threadId])).length > 0, { what: "the other one waits" });
+      await waitUntil(async () => (await direct.query(waiting, [other.threadId])).length > 0, {
+        what: "the other one waits",
+        // The server renews this view only if nobody has looked at it for a tenth of a second.
+        intervalMs: 250,
+        deadlineMs: 30_000,
+      });
       const lost = await failure(first("update entry set number = 2 where id = 'b'"));
       if (!isDeadlock(lost)) throw new Error("It was meant to lose.", { cause: lost });
       await crossing;
@@ -184,7 +197,7 @@ await forEachMysql((server) =>
       await direct.execute("insert into entry (id) values ('a'), ('b')", []);
       const ghost = "insert into entry (id) values ('ghost')";
       if (library === "mysql2") {
-        const connection = await mysql.createConnection(own.url);
+        const connection = await guest();
         await connection.beginTransaction();
         const tx = toTx(connection);
         const end = await deadlock((sql) => connection.query(sql));
@@ -279,7 +292,7 @@ await forEachMysql((server) =>
       async () => {
         expect((await inspectServer(direct)).facts).toMatchObject({ innodb_autoinc_lock_mode: "1" });
         await direct.execute("create table counted (id integer auto_increment primary key, word varchar(20)) engine = InnoDB", []);
-        const bulk = await mysql.createConnection(own.url);
+        const bulk = await guest();
         await bulk.beginTransaction();
         await direct.execute("insert into entry (id) values ('a'), ('b')", []);
         // INSERT … SELECT holds the counter's lock from its first row to its end; the second row takes its time.
@@ -357,7 +370,7 @@ await forEachMysql((server) =>
           await shop.transaction(async (trx) => insertTwice(toTx(trx)), { isolationLevel: "read committed" });
           await shop.destroy();
         } else {
-          const connection = await mysql.createConnection(own.url);
+          const connection = await guest();
           await connection.query("set session transaction isolation level read committed");
           await connection.beginTransaction();
           await insertTwice(
