@@ -19,10 +19,25 @@ export interface BenchBroker {
   newTopic(): Promise<string>;
   transport(): Transport;
   source(topic: string): Source;
-  /** Publishes with the raw client, confirmed, at most 500 at a time on their way as ours has; resolves with the last confirm. */
+  /**
+   * Publishes with the raw client, confirmed, at most 500 at a time on their way as ours has, with an envelope of the same names and lengths as
+   * ours: the broker gets the same messages. Resolves with the last confirm.
+   */
   publishRaw(topic: string, messages: readonly RawMessage[]): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** The attributes that our messages carry, as headers. */
+const envelopeOf = (prefix: string, topic: string, key: string, index: number): Record<string, string> => ({
+  [`${prefix}specversion`]: "1.0",
+  [`${prefix}id`]: `01a1fecd-eb88-7003-a493-${String(index).padStart(12, "0")}`,
+  [`${prefix}source`]: "/order-service",
+  [`${prefix}type`]: "shop.order.placed.v1",
+  [`${prefix}time`]: "2026-11-21T12:00:00.000Z",
+  [`${prefix}topic`]: topic,
+  [`${prefix}sequence`]: String(index),
+  [`${prefix}partitionkey`]: key,
+});
 
 const partitions = 6;
 const windowMessages = 500;
@@ -63,13 +78,17 @@ async function openKafka({ url, version, stop }: Given): Promise<BenchBroker> {
     async publishRaw(topic, messages) {
       const producer = kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } });
       await producer.connect();
-      const byPartition = new Map<number, { key: string; value: string; partition: number }[]>();
+      const byPartition = Array.from(
+        { length: partitions },
+        (): { key: string; value: string; partition: number; headers: Record<string, string> }[] => [],
+      );
       for (const [index, { key, payload }] of messages.entries()) {
         const partition = index % partitions;
-        byPartition.set(partition, [...(byPartition.get(partition) ?? []), { key, value: payload, partition }]);
+        const headers = { "content-type": "application/json", ...envelopeOf("ce_", topic, key, index) };
+        byPartition[partition]?.push({ key, value: payload, partition, headers });
       }
       await Promise.all(
-        [...byPartition.values()].map(async (records) => {
+        byPartition.map(async (records) => {
           // One send per partition at a time, as ours; all of them together have the window.
           const perSend = Math.floor(windowMessages / partitions);
           for (let from = 0; from < records.length; from += perSend)
@@ -107,14 +126,23 @@ function openRabbitmq({ url, version, stop }: Given): BenchBroker {
       const channel = await connection.createConfirmChannel();
       let onWay = 0;
       let wake: () => void = () => undefined;
-      for (const { key, payload } of messages) {
+      for (const [index, { key, payload }] of messages.entries()) {
         while (onWay >= windowMessages) {
           await new Promise<void>((resolve) => {
             wake = resolve;
           });
         }
         onWay += 1;
-        const properties = { persistent: true, mandatory: true, messageId: key, contentType: "application/json" };
+        const headers = envelopeOf("cloudEvents_", topic, key, index);
+        const messageId = String(headers["cloudEvents_id"]);
+        const properties = {
+          persistent: true,
+          mandatory: true,
+          messageId,
+          type: "shop.order.placed.v1",
+          contentType: "application/json",
+          headers,
+        };
         channel.publish(topic, topic, Buffer.from(payload), properties, (error) => {
           if (error !== null && error !== undefined) throw error;
           onWay -= 1;
