@@ -55,9 +55,15 @@ function fixture(handle: (delivery: Delivery) => Settlement | Promise<Settlement
   const stop = new AbortController();
   const ended: { end: SessionEnd | null } = { end: null };
   const session = runSession({ client, calls, settings, clock, random, signal: stop.signal, onSettled: () => undefined });
-  session.then((end) => {
-    ended.end = end;
-  }, undefined);
+  const broken: { error: unknown } = { error: null };
+  session.then(
+    (end) => {
+      ended.end = end;
+    },
+    (error: unknown) => {
+      broken.error = error;
+    },
+  );
 
   const tell = (): ConsumerListener => {
     if (listener === null) throw new Error("it was not opened");
@@ -113,13 +119,16 @@ function fixture(handle: (delivery: Delivery) => Settlement | Promise<Settlement
       await clock.advance(Math.min(1_000, left));
     }
   };
-  const reasonOf = (): string | null => (ended.end?.kind === "failed" ? ended.end.reason : null);
+  const reasonOf = (): string | null => {
+    if (broken.error !== null) throw new Error("the session rejected, which it never does", { cause: broken.error });
+    return ended.end?.kind === "failed" ? ended.end.reason : null;
+  };
   return { clock, events, handed, stop, ended, session, tell, join, handOver, live, reasonOf, closed: () => closed };
 }
 
 describe("positions", () => {
   test("nothing is fetched before it is known where the group stands", async () => {
-    const { clock, join, tell } = fixture();
+    const { clock, tell } = fixture();
     let say: (positions: readonly PartitionPosition[]) => void = () => undefined;
     const resumed: bigint[] = [];
     tell().joined({
@@ -136,7 +145,6 @@ describe("positions", () => {
     say([{ topic: "t", partition: 0, committed: 42n, low: 0n, high: 50n }]);
     await clock.advance(0);
     expect(resumed).toEqual([42n]);
-    expect(join).toBeTypeOf("function");
   });
 
   test("brokers that do not say are asked again", async () => {
@@ -197,19 +205,39 @@ describe("generations", () => {
 
   test("at a rebalance what is settled is committed at once, and nothing new is handed over", async () => {
     const { clock, join, handOver, tell, handed, events } = fixture(({ message }) =>
-      message.id === "0:1" ? { kind: "again", afterMs: 10 } : done,
+      message.id === "0:3" ? { kind: "again", afterMs: 10 } : done,
     );
     const { commits } = join();
     await clock.advance(0);
-    handOver(0, 3);
-    await clock.advance(0);
-    handOver(3, 1);
+    handOver(0, 1);
+    await clock.advance(1);
+    handOver(1, 3);
+    await clock.advance(1);
+    expect(commits.flat().map(({ next }) => next)).toEqual([1n]); // the next one is due in a quarter of a second
     tell().rebalancing();
-    expect(commits.flat().map(({ next }) => next)).toContain(1n);
+    expect(commits.flat().map(({ next }) => next)).toEqual([1n, 3n]);
     const before = [...handed];
     await clock.advance(1_000);
     expect(handed).toEqual(before);
     expect(events.map(({ name }) => name)).toContain("source.rebalancing");
+  });
+
+  test("handlers of an older one keep their places until they end, and then the new one has them", async () => {
+    const open: (() => void)[] = [];
+    const { clock, join, handOver, tell, handed } = fixture(() => new Promise<Settlement>((resolve) => open.push(() => resolve(done))), {
+      inFlightMax: 2,
+    });
+    join();
+    await clock.advance(0);
+    handOver(0, 2);
+    tell().rebalancing();
+    join();
+    await clock.advance(0);
+    handOver(0, 2);
+    expect(handed).toEqual(["0:0", "0:1"]);
+    for (const one of open.splice(0)) one();
+    await clock.advance(0);
+    expect(handed).toEqual(["0:0", "0:1", "0:0", "0:1"]);
   });
 
   test("a new one resumes every partition, whatever rested before", async () => {
