@@ -230,7 +230,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     // The broker is there, and silent about this exchange alone: a queue without a majority, for one. Others must not suffer for it.
     current = null;
     for (const each of [...onChannel.values()].filter((one) => !one.isAnswered)) settle(each, { kind: "unheard", scope: "topic", failure });
-    channel.close(goodbyeMs).catch(() => undefined); // at its own deadline it resets the link
+    channel.close(goodbyeMs).catch(() => undefined); // a link that is silent then is reset
   };
 
   const unheardBehindAlarm: Evidence = { kind: "unheard", scope: "transport", failure: failed("blocked"), afterMs: blockedAgainMs };

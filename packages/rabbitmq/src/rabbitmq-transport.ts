@@ -144,7 +144,7 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
       const idle = [...publishers].find(([, publisher]) => publisher.isIdle);
       if (idle === undefined) return null;
       publishers.delete(idle[0]);
-      idle[1].close(goodbyeMs).catch(() => undefined); // at its deadline it resets the link
+      idle[1].close(goodbyeMs).catch(() => undefined); // a link that is silent then is reset
     }
     const made = exchangePublisher({
       exchange,
