@@ -69,7 +69,10 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
   /** Not committed, in order. Those before `head` are settled, and dropped as soon as there are enough of them. */
   let entries: Entry[] = [];
   let head = 0;
-  /** First of their keys, and records without key, that are not out; by ordinal. */
+  /** Arrived without anything of their key before them, and never out; in order. Those before `freshHead` are gone. */
+  let fresh: Entry[] = [];
+  let freshHead = 0;
+  /** The others that nothing of their key is before: they came again, or moved up. By ordinal; seldom many. */
   const ready: Entry[] = [];
   /** Those of them that were said to come again, and when. */
   const resting = new Set<Entry>();
@@ -91,6 +94,12 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       else to = middle;
     }
     ready.splice(from, 0, entry);
+  };
+  const passFresh = (): void => {
+    freshHead += 1;
+    if (freshHead < 1_024 || freshHead * 2 < fresh.length) return;
+    fresh = fresh.slice(freshHead);
+    freshHead = 0;
   };
   const forget = (entry: Entry, record: BufferedRecord): void => {
     entry.record = null;
@@ -124,25 +133,25 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
         if (line !== undefined) line.push(entry);
         else {
           if (key !== null) lines.set(key, [entry]);
-          ready.push(entry);
+          fresh.push(entry);
         }
       }
       end = next;
     },
 
     take(nowMs) {
-      for (let place = 0; place < ready.length; place += 1) {
-        const entry = ready[place] as Entry;
-        if (entry.ordinal >= committedOrdinal + windowMax) return null; // nor may those after it
-        if (entry.dueMs > nowMs) continue;
-        if (place === 0) ready.shift();
-        else ready.splice(place, 1);
+      const first = fresh[freshHead];
+      const place = ready.findIndex(({ dueMs }) => dueMs <= nowMs);
+      const moved = ready[place];
+      const entry = moved !== undefined && (first === undefined || moved.ordinal < first.ordinal) ? moved : first;
+      if (entry === undefined || entry.ordinal >= committedOrdinal + windowMax) return null;
+      if (entry === moved) {
+        ready.splice(place, 1);
         resting.delete(entry);
-        const taken: TakenRecord = { ...(entry.record as BufferedRecord), redelivered: entry.redelivered };
-        outNow.set(taken, entry);
-        return taken;
-      }
-      return null;
+      } else passFresh();
+      const taken: TakenRecord = { ...(entry.record as BufferedRecord), redelivered: entry.redelivered };
+      outNow.set(taken, entry);
+      return taken;
     },
 
     settle(taken, settlement, nowMs) {
@@ -177,7 +186,7 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       committedOrdinal = Math.max(committedOrdinal, ordinal);
     },
 
-    hasWaiting: (nowMs) => ready.some(({ dueMs }) => dueMs <= nowMs),
+    hasWaiting: (nowMs) => freshHead < fresh.length || ready.some(({ dueMs }) => dueMs <= nowMs),
 
     get bytes() {
       return bytes;
