@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { kafkaSource } from "@waybill/kafka";
 import { sourceContract, testBroker } from "@waybill/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { senderTo } from "./send-records.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
 
-describe("the Kafka source on a real broker", () => {
+describe(`the Kafka source on a real broker (${client})`, () => {
   let topics: Topics;
   beforeAll(async () => {
     topics = await topicsOf((await testBroker("kafka")).url);
@@ -18,7 +19,7 @@ describe("the Kafka source on a real broker", () => {
     async create() {
       const topic = await topics.create({ partitions: 2 });
       const sender = await senderTo(topics.kafka); // of its own: one that has seen a topic that is gone sends nothing any more
-      const source = kafkaSource({ brokers: topics.addresses, groupId: `contract-${randomUUID()}`, topics: [topic] });
+      const source = kafkaSource({ brokers: topics.addresses, client, groupId: `contract-${randomUUID()}`, topics: [topic] });
       return {
         source,
         send: (messages) => sender.send(topic, messages, ({ key }) => (key === null ? 0 : key.length % 2)),

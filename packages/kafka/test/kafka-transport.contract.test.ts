@@ -1,10 +1,11 @@
 import { kafkaTransport } from "@waybill/kafka";
 import { startFakeKafka, type TransportHarm, testBroker, transportContract } from "@waybill/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { receivedFrom } from "./received-from.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
 
-describe("the Kafka transport on a real broker", () => {
+describe(`the Kafka transport on a real broker (${client})`, () => {
   let topics: Topics;
   beforeAll(async () => {
     topics = await topicsOf((await testBroker("kafka")).url);
@@ -14,7 +15,7 @@ describe("the Kafka transport on a real broker", () => {
   // The cases name their topic themselves, so each begins with that topic made anew.
   const cases = transportContract({
     async create() {
-      const transport = kafkaTransport({ brokers: topics.addresses });
+      const transport = kafkaTransport({ brokers: topics.addresses, client });
       const topic = await topics.create({ name: "contract", partitions: 3 });
       return {
         transport,
@@ -32,7 +33,7 @@ describe("the Kafka transport on a real broker", () => {
 /** Codes of a broker that never takes a message, and of one that does not take it now. */
 const codes: Readonly<Record<Exclude<TransportHarm, "silence">, number>> = { refuse: 10, fail: 2 };
 
-describe("the Kafka transport on a broker that can be told to fail", () => {
+describe(`the Kafka transport on a broker that can be told to fail (${client})`, () => {
   const cases = transportContract({
     capabilities: { harms: ["refuse", "fail", "silence"] },
     async create() {
@@ -45,7 +46,7 @@ describe("the Kafka transport on a broker that can be told to fail", () => {
           return harm === "silence" ? { silent: true } : { code: codes[harm] };
         },
       });
-      const transport = kafkaTransport({ brokers: fake.addresses });
+      const transport = kafkaTransport({ brokers: fake.addresses, client });
       return {
         transport,
         received: async () => fake.stored.flatMap(receivedFrom),

@@ -3,11 +3,11 @@
  * itself or not at all.
  */
 import { newMessageId, type OutgoingMessage } from "@waybill/core";
-import { kafkaTransport } from "@waybill/kafka";
+import { type KafkaClientName, kafkaTransport } from "@waybill/kafka";
 import { tellParent } from "@waybill/testing";
 
-const { BROKERS = "", TOPIC = "" } = process.env;
-const transport = kafkaTransport({ brokers: BROKERS.split(",") });
+const { BROKERS = "", TOPIC = "", CLIENT = "kafkajs" } = process.env;
+const transport = kafkaTransport({ brokers: BROKERS.split(","), client: CLIENT as KafkaClientName });
 let isOver = false;
 process.once("SIGTERM", () => {
   isOver = true;

@@ -7,6 +7,7 @@
 import { kafkaTransport } from "@waybill/kafka";
 import { type StartedKafka, startKafka, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { messagesOf, publishUntilConfirmed, told } from "./sample-messages.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
 
@@ -32,7 +33,7 @@ afterAll(async () => {
 test("a message that the broker answered with NOT_LEADER may be in the log", { timeout: 300_000 }, async () => {
   for (let attempt = 1; ; attempt += 1) {
     const topic = await topics.create({ partitions: 1, replicas: 3 });
-    const transport = kafkaTransport({ brokers: kafka.addresses });
+    const transport = kafkaTransport({ brokers: kafka.addresses, client });
     const make = messagesOf(topic);
     await publishUntilConfirmed(transport, [make({ key: "a" })]);
     const state = await waitUntil(async () => (await topics.states(topic)).find(({ isr }) => isr.length === 3), {

@@ -7,11 +7,11 @@
 import { kafkaTransport } from "@waybill/kafka";
 import { type StartedKafka, seededRandom, startKafka, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { startRelayLikeDriver } from "./relay-like-driver.ts";
 import { messagesOf, publishUntilConfirmed, told } from "./sample-messages.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
 
-const client = (process.env["WAYBILL_TEST_KAFKA_CLIENT"] ?? "kafkajs") as "kafkajs" | "platformatic";
 const isFull = process.env["WAYBILL_TEST_ALL"] === "1";
 const campaign = isFull ? { moves: 20, kills: 10, freezes: 3 } : { moves: 4, kills: 2, freezes: 1 };
 const partitions = 6;

@@ -92,7 +92,8 @@ export async function topicsOf(url: string): Promise<Topics> {
     kafka,
     async create({ name = `test-${randomUUID()}`, partitions = 1, replicas = 1, settings = {} } = {}) {
       const configEntries = Object.entries(settings).map(([each, value]) => ({ name: each, value }));
-      await admin.createTopics({ topics: [{ topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries }] });
+      const topic = { topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries };
+      await admin.createTopics({ topics: [topic], waitForLeaders: false }); // it asks once, and throws where the answer is not there yet
       made.add(name);
       // Made is not yet led: until its leaders answer for it, whoever publishes is told so.
       await waitUntil(

@@ -83,7 +83,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     body.int16(version > 2 ? unsupportedVersion : 0).array(
       [
         [apiKeys.produce, 3, 7],
-        [apiKeys.metadata, 1, 1],
+        [apiKeys.metadata, 1, 7],
         [apiKeys.apiVersions, 0, 2],
       ],
       (row, each) => each.forEach((number) => void row.int16(number)),
@@ -91,19 +91,22 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     return (version > 0 && version <= 2 ? body.int32(0) : body).bytes();
   };
 
-  const metadata = async (node: number, body: Buffer): Promise<Buffer> => {
+  const metadata = async (node: number, version: number, body: Buffer): Promise<Buffer> => {
     const read = kafkaReader(body);
     const topics: string[] = [];
     for (let left = read.int32(); left > 0; left -= 1) topics.push(read.string() ?? "");
     await options.onMetadata?.({ node, topics });
-    return kafkaWriter()
-      .array([...advertised.entries()], (row, [id, at]) =>
-        row
-          .int32(id)
-          .string("127.0.0.1")
-          .int32(ports[at] ?? 0)
-          .string(null),
-      )
+    const answer = kafkaWriter();
+    if (version >= 3) answer.int32(0); // throttled for no time
+    answer.array([...advertised.entries()], (row, [id, at]) =>
+      row
+        .int32(id)
+        .string("127.0.0.1")
+        .int32(ports[at] ?? 0)
+        .string(null),
+    );
+    if (version >= 2) answer.string(null); // the cluster's id
+    return answer
       .int32(0)
       .array(topics, (row, topic) => {
         const its = leaders.get(topic) ?? [];
@@ -111,14 +114,12 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
           .int16(its.length === 0 ? unknownTopic : 0)
           .string(topic)
           .int8(0);
-        row.array([...its.entries()], (line, [partition, leader]) =>
-          line
-            .int16(0)
-            .int32(partition)
-            .int32(leader)
-            .array([leader], (list, id) => list.int32(id))
-            .array([leader], (list, id) => list.int32(id)),
-        );
+        row.array([...its.entries()], (line, [partition, leader]) => {
+          line.int16(0).int32(partition).int32(leader);
+          if (version >= 7) line.int32(0); // its epoch
+          line.array([leader], (list, id) => list.int32(id)).array([leader], (list, id) => list.int32(id));
+          if (version >= 5) line.array([], () => undefined); // replicas that are offline
+        });
       })
       .bytes();
   };
@@ -170,7 +171,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     if (key === apiKeys.apiVersions) return withHeader(correlation, apiVersions(version));
     read.string(); // client id
     const body = read.rest();
-    if (key === apiKeys.metadata) return withHeader(correlation, await metadata(node, body));
+    if (key === apiKeys.metadata) return withHeader(correlation, await metadata(node, version, body));
     if (key !== apiKeys.produce) throw new Error(`the fake Kafka does not know request ${key}`);
     const answered = await produce(node, version, body);
     return answered === null ? null : withHeader(correlation, answered);
