@@ -19,6 +19,8 @@ export interface LoadOptions {
   /** The order service. */
   readonly url: string;
   readonly concurrency: number;
+  /** What the orders' messages are appended to. */
+  readonly topic: string;
   /** How many orders may have been begun by now. Others wait. */
   readonly mayBegin: () => number;
   /** Ends all attempts. */
@@ -29,7 +31,7 @@ const requestDeadlineMs = 5_000;
 const repeatAfterMs = 50;
 const lookEveryMs = 5;
 
-export function createLoad({ orders, url, concurrency, mayBegin, signal }: LoadOptions): Load {
+export function createLoad({ orders, url, concurrency, topic, mayBegin, signal }: LoadOptions): Load {
   const intents: Intent[] = [];
   let next = 0;
   let repeated = 0;
@@ -52,7 +54,7 @@ export function createLoad({ orders, url, concurrency, mayBegin, signal }: LoadO
       while (index >= mayBegin() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
       const order = orders[index] as PlannedOrder;
       const outcome = await place(order);
-      intents.push({ messageId: order.orderId, topic: "orders", key: order.customerId, outcome });
+      intents.push({ messageId: order.orderId, topic, key: order.customerId, outcome });
     }
   };
 

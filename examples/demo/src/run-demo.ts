@@ -100,6 +100,8 @@ interface Stage {
   readonly inventoryUrl: string;
   readonly children: Readonly<Record<Target, Child>>;
   readonly recorders: { readonly order: Recorder; readonly inventory: Recorder };
+  /** What the orders' messages are appended to. */
+  readonly topic: string;
   /** Aborts with the reason when a process ends that nobody killed, or when we are interrupted. */
   readonly broken: AbortSignal;
   /** SIGTERM to all. Answers in words what did not end with 0. */
@@ -173,6 +175,7 @@ async function openStage(databases: Databases, broker: Broker | null, folder: st
     ...urls,
     children,
     recorders,
+    topic: `${broker?.prefix ?? ""}${topics.order}`,
     broken,
     async stop() {
       const codes = await Promise.all(all.map(async (each) => [each.name, await each.stop(stopDeadlineMs)] as const));
@@ -224,7 +227,14 @@ async function play(
     },
     signal,
   });
-  const load = createLoad({ orders: plan.orders, url: stage.orderUrl, concurrency, mayBegin: () => killing.mayBegin(), signal });
+  const load = createLoad({
+    orders: plan.orders,
+    url: stage.orderUrl,
+    concurrency,
+    topic: stage.topic,
+    mayBegin: () => killing.mayBegin(),
+    signal,
+  });
   const expected = plan.orders.filter(({ isRolledBack }) => !isRolledBack).length;
 
   const status = (): string =>

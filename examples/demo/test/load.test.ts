@@ -22,7 +22,7 @@ test("an order is placed until it is known what became of it, always with its ow
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const load = createLoad({ orders, url, concurrency: 8, mayBegin: () => 40, signal: AbortSignal.timeout(20_000) });
+  const load = createLoad({ orders, url, concurrency: 8, topic: "orders", mayBegin: () => 40, signal: AbortSignal.timeout(20_000) });
   const intents = await load.run();
   expect(load.answered()).toBe(40);
   expect(load.repeated()).toBe(80);
@@ -40,6 +40,7 @@ test("an order that nobody could place until the end is unknown", async () => {
     url: "http://127.0.0.1:1",
     mayBegin: () => 20,
     concurrency: 4,
+    topic: "orders",
     signal: AbortSignal.timeout(200),
   });
   const intents = await load.run();
@@ -61,6 +62,7 @@ test("an order waits until it may begin", async () => {
     orders: createPlan(1, 20).orders,
     url,
     concurrency: 4,
+    topic: "orders",
     mayBegin: () => mayBegin,
     signal: AbortSignal.timeout(20_000),
   });

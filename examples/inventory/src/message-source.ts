@@ -24,7 +24,16 @@ export function messageSource(configuration: Configuration, onEvent?: OnEvent): 
   const topic = `${topicPrefix}orders`;
   if (url.startsWith("kafka:")) {
     const { connection } = parseKafkaUrl(url);
-    return { source: kafkaSource({ ...connection, groupId: `${topicPrefix}inventory`, topics: [topic], ...options }), listener: null };
+    const source = kafkaSource({
+      ...connection,
+      groupId: `${topicPrefix}inventory`,
+      topics: [topic],
+      // The partitions of a process that was killed rest for so long, until the group gives them to another.
+      sessionTimeoutMs: 6_000,
+      heartbeatMs: 1_500,
+      ...options,
+    });
+    return { source, listener: null };
   }
   return {
     source: rabbitmqSource({ url, queues: topicQueues({ consumer: `${topicPrefix}inventory`, topics: [topic] }), ...options }),

@@ -24,7 +24,16 @@ export function messageSource(configuration: Configuration, onEvent?: OnEvent): 
   const topic = `${topicPrefix}stock`;
   if (url.startsWith("kafka:")) {
     const { connection } = parseKafkaUrl(url);
-    return { source: kafkaSource({ ...connection, groupId: `${topicPrefix}order`, topics: [topic], ...options }), listener: null };
+    const source = kafkaSource({
+      ...connection,
+      groupId: `${topicPrefix}order`,
+      topics: [topic],
+      // The partitions of a process that was killed rest for so long, until the group gives them to another.
+      sessionTimeoutMs: 6_000,
+      heartbeatMs: 1_500,
+      ...options,
+    });
+    return { source, listener: null };
   }
   return {
     source: rabbitmqSource({ url, queues: topicQueues({ consumer: `${topicPrefix}order`, topics: [topic] }), ...options }),
