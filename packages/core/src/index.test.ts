@@ -55,5 +55,6 @@ test("the public names are these", () => {
     "wait",
     "waybillError",
     "withDeadline",
+    "writeTimeMs",
   ]);
 });

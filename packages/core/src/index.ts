@@ -53,3 +53,4 @@ export { traceHeaders, traceOf } from "./trace-context.ts";
 export type { FailureScope, PublishOptions, PublishOutcome, Transport } from "./transport.ts";
 // Ports
 export { behindItsKey } from "./transport.ts";
+export { writeTimeMs } from "./write-time.ts";

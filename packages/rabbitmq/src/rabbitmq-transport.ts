@@ -8,8 +8,8 @@
  *                          └ an exchange has a channel and a window of its own: trouble with one stops no other
  *
  * Nothing waits here for a broker that is away: while the connection is lost every message answers `retry` at once, with the time
- * of the next attempt. At the call's deadline what is written and unconfirmed is `unknown`, and what carries it is given up. A crash
- * at any arrow leaves messages that may be stored; they are published again with the same id.
+ * of the next attempt. At the call's deadline what is written and unconfirmed is `unknown`, and what carries it is given up; so nothing
+ * is written shortly before it, such as the rest of a key that has more messages than the call has time for. A crash at any arrow leaves messages that may be stored; they are published again with the same id.
  */
 import {
   behindItsKey,
@@ -32,6 +32,7 @@ import {
   topicProblem,
   waybillError,
   withDeadline,
+  writeTimeMs,
 } from "@waybill/core";
 import { checkConnection, type RabbitmqConnectionOptions } from "./address.ts";
 import { brokerConnection } from "./connection.ts";
@@ -280,7 +281,7 @@ function openCall(clock: Clock, deadlineMs: number, mayWrite: (() => boolean) | 
     listeners.clear();
   });
   return {
-    deadlineAtMs: clock.monotonicMs() + deadlineMs,
+    writeUntilMs: clock.monotonicMs() + writeTimeMs(deadlineMs),
     mayWrite,
     onDeadline(listener) {
       if (isOver) listener();
