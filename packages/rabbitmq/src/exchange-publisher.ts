@@ -37,19 +37,18 @@ export interface Call {
   onDeadline(listener: () => void): () => void;
 }
 
-/** A message that is written, or surely will not be. */
-export interface Publishing {
-  readonly outcome: Promise<PublishOutcome> | PublishOutcome;
-}
-
 export interface ExchangePublisher {
   /** Nothing is on its way, or waits to be: it may be forgotten. */
   readonly isIdle: boolean;
   /**
-   * Takes a place and writes the message. Answers as soon as it is written or surely will not be, at once where it can; `outcome`
-   * settles by the call's deadline. Awaited before the next one, messages keep their order on the wire.
+   * Takes a place and writes the message. Answers as soon as it is written or surely will not be; `outcome` settles by the call's
+   * deadline. With `written` awaited before the next message, messages keep their order on the wire.
    */
-  publish(message: OutgoingMessage, routingKey: string, call: Call): Publishing | Promise<Publishing>;
+  publish(
+    message: OutgoingMessage,
+    routingKey: string,
+    call: Call,
+  ): Promise<{ readonly outcome: Promise<PublishOutcome> | PublishOutcome }>;
   /** Waiting messages look again why they wait: the transport is closing, or the broker blocks. */
   callOff(): void;
   /** Says goodbye to an idle channel. */
@@ -85,11 +84,10 @@ interface Sent {
   readonly bytes: number;
   /** What had been heard on the link when it was written. */
   readonly heardBytes: number;
-  /** Tells the call that waits for it. */
-  tell: (outcome: PublishOutcome) => void;
+  readonly outcome: Promise<PublishOutcome>;
+  readonly settle: (outcome: PublishOutcome) => void;
   returnedCode: string | null;
-  /** What the broker said of it, which counts in the next turn of the loop. */
-  answer: "acked" | "nacked" | null;
+  isAnswered: boolean;
 }
 
 interface OpenChannel {
@@ -103,7 +101,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   const { exchange, connection, topology, mode, clock, onEvent, isClosing } = options;
   const onChannel = new Map<string, Sent>();
   /** Acked or nacked, and settled in the next turn of the loop: a return that belongs to it has arrived by then (A2). */
-  let answered: Sent[] = [];
+  let answered: { readonly sent: Sent; readonly evidence: () => Evidence }[] = [];
   let current: OpenChannel | null = null;
   let opening: Promise<Ready> | null = null;
   let users = 0;
@@ -122,21 +120,20 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (onChannel.get(sent.id) !== sent) return;
     onChannel.delete(sent.id);
     if (evidence.kind !== "unheard" && (evidence.kind !== "channelException" || evidence.isAlone)) suspects.delete(sent.id);
-    sent.tell(outcomeOf(evidence, exchange));
+    sent.settle(outcomeOf(evidence, exchange));
     window.giveBack(sent.bytes);
   };
 
   const settleAnswered = (): void => {
     const settled = answered;
     answered = [];
-    for (const sent of settled)
-      settle(sent, sent.answer === "nacked" ? { kind: "nacked" } : { kind: "acked", returnedCode: sent.returnedCode });
+    for (const { sent, evidence } of settled) settle(sent, evidence());
   };
 
-  const answer = (sent: Sent, word: "acked" | "nacked"): void => {
-    if (sent.answer !== null || onChannel.get(sent.id) !== sent) return;
-    sent.answer = word;
-    answered.push(sent);
+  const answer = (sent: Sent, evidence: () => Evidence): void => {
+    if (sent.isAnswered || onChannel.get(sent.id) !== sent) return;
+    sent.isAnswered = true;
+    answered.push({ sent, evidence });
     if (answered.length === 1) clock.setTimer(0, settleAnswered);
   };
 
@@ -158,7 +155,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   const onChannelEnd = (ended: OpenChannel, end: ChannelEnd): void => {
     if (current !== ended) return;
     current = null;
-    const unanswered = [...onChannel.values()].filter((sent) => sent.answer === null);
+    const unanswered = [...onChannel.values()].filter((sent) => !sent.isAnswered);
     if (end.isLinkLost) {
       for (const sent of unanswered) settle(sent, { kind: "unheard", scope: "transport", failure: end });
       return;
@@ -224,7 +221,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
 
   /** Nobody is heard of, or not about this: the deadline of a message that was written has passed. */
   const giveUp = (sent: Sent): void => {
-    if (onChannel.get(sent.id) !== sent || sent.answer !== null || current === null) return;
+    if (onChannel.get(sent.id) !== sent || sent.isAnswered || current === null) return;
     const { link, channel } = current;
     const failure = failed("deadline");
     if (link.heardBytes === sent.heardBytes) {
@@ -233,8 +230,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     }
     // The broker is there, and silent about this exchange alone: a queue without a majority, for one. Others must not suffer for it.
     current = null;
-    for (const each of [...onChannel.values()].filter((one) => one.answer === null))
-      settle(each, { kind: "unheard", scope: "topic", failure });
+    for (const each of [...onChannel.values()].filter((one) => !one.isAnswered)) settle(each, { kind: "unheard", scope: "topic", failure });
     channel.close(goodbyeMs).catch(() => undefined); // a link that is silent then is reset
   };
 
@@ -242,25 +238,18 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
 
   /** The outcome of what is on the channel, as a call sees it: by its deadline. */
   const within = (call: Call, sent: Sent): Promise<PublishOutcome> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const forget = call.onDeadline(() => {
         const isBlocked = current !== null && current.link.blocked !== null;
-        if (isBlocked && sent.answer === null) resolve(outcomeOf(unheardBehindAlarm, exchange));
+        if (isBlocked && !sent.isAnswered) resolve(outcomeOf(unheardBehindAlarm, exchange));
         else giveUp(sent);
       });
-      const before = sent.tell;
-      sent.tell = (outcome) => {
-        before(outcome);
+      const settled = (outcome: PublishOutcome): void => {
         forget();
         resolve(outcome);
       };
+      sent.outcome.then(settled, reject);
     });
-
-  /** What is on the channel already, from a call that has given it up or from the same one: its confirm counts for this one, too. */
-  const join = (call: Call, sent: Sent): Publishing =>
-    current !== null && current.link.blocked !== null
-      ? { outcome: outcomeOf(unheardBehindAlarm, exchange) }
-      : { outcome: within(call, sent) };
 
   /** Writes, in one synchronous step from the last question to the caller to the driver's buffer. */
   const write = (message: OutgoingMessage, routingKey: string, { link, channel }: OpenChannel, call: Call): Sent | PublishOutcome => {
@@ -269,19 +258,24 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (isClosing()) return notSent(exchange, failed("closed"), "transport");
     if (clock.monotonicMs() >= call.writeUntilMs) return notSent(exchange, failed("deadline"), "topic");
     if (call.mayWrite?.() === false) return notSent(exchange, failed("leaseLost"), "transport");
+    let resolve: (outcome: PublishOutcome) => void = () => undefined;
+    const outcome = new Promise<PublishOutcome>((settled) => {
+      resolve = settled;
+    });
     const { id } = message;
     const sent: Sent = {
       id,
       bytes: bytesOf(message),
       heardBytes: link.heardBytes,
-      tell: () => undefined,
+      outcome,
+      settle: resolve,
       returnedCode: null,
-      answer: null,
+      isAnswered: false,
     };
     try {
       // Its answer is about the driver's buffer, which takes everything (A11); our window is the bound.
       channel.driver.publish(exchange, routingKey, made.content, made.options, (error) => {
-        if (error === null) answer(sent, "acked");
+        if (error === null) answer(sent, () => ({ kind: "acked", returnedCode: sent.returnedCode }));
         else if (channel.isOpen) onRefused(sent, channel);
       });
     } catch (error) {
@@ -295,45 +289,23 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   /** The driver has one word for a nack and for a channel that closes; in the next turn of the loop we know which it was. */
   const onRefused = (sent: Sent, channel: LinkChannel<DriverConfirmChannel>): void => {
     clock.setTimer(0, () => {
-      if (channel.isOpen) answer(sent, "nacked");
+      if (channel.isOpen) answer(sent, () => ({ kind: "nacked" }));
     });
   };
 
-  /** Writes with a place in hand, and gives it back if nothing came of it. */
-  const writeWithPlace = (message: OutgoingMessage, routingKey: string, open: OpenChannel, call: Call, bytes: number): Publishing => {
-    const before = onChannel.get(message.id);
-    const written = before === undefined ? write(message, routingKey, open, call) : before;
-    if (!("kind" in written) && before === undefined) return { outcome: within(call, written) };
-    window.giveBack(bytes);
-    return "kind" in written ? { outcome: written } : join(call, written);
-  };
-
-  /** null: it had its place before solo began, and must wait for another. */
-  const publishWithPlace = async (message: OutgoingMessage, routingKey: string, call: Call, bytes: number): Promise<Publishing | null> => {
+  const publishWithPlace = async (
+    message: OutgoingMessage,
+    routingKey: string,
+    call: Call,
+  ): Promise<Sent | PublishOutcome | "notAlone"> => {
     const now = await ready(call);
-    if (now.kind === "open" && now.open === current && now.open.link.blocked === null && !(isSolo() && onChannel.size > 0))
-      return writeWithPlace(message, routingKey, now.open, call, bytes);
-    window.giveBack(bytes);
-    if (now.kind === "notSent") return { outcome: now.outcome };
-    const { link, channel } = now.open;
+    if (now.kind === "notSent") return now.outcome;
     if (now.open !== current)
-      return { outcome: notSent(exchange, channel.end ?? failed("channelClosed"), link.isOpen ? "topic" : "transport") };
-    if (link.blocked !== null) return { outcome: notSent(exchange, failed("blocked"), "transport", blockedAgainMs) };
-    return null;
-  };
-
-  const publishInTurn = async (message: OutgoingMessage, routingKey: string, call: Call): Promise<Publishing> => {
-    users += 1;
-    try {
-      const bytes = bytesOf(message);
-      for (;;) {
-        if (!(await window.take(bytes, call.deadlineAtMs - clock.monotonicMs()))) return { outcome: noPlace() };
-        const publishing = await publishWithPlace(message, routingKey, call, bytes);
-        if (publishing !== null) return publishing;
-      }
-    } finally {
-      users -= 1;
-    }
+      return notSent(exchange, now.open.channel.end ?? failed("channelClosed"), now.open.link.isOpen ? "topic" : "transport");
+    if (now.open.link.blocked !== null) return notSent(exchange, failed("blocked"), "transport", blockedAgainMs);
+    // It had its place before solo began.
+    if (isSolo() && onChannel.size > 0) return "notAlone";
+    return write(message, routingKey, now.open, call);
   };
 
   /** Why there was no place. */
@@ -347,14 +319,26 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     get isIdle() {
       return users === 0 && onChannel.size === 0 && opening === null;
     },
-    publish(message, routingKey, call) {
+    async publish(message, routingKey, call) {
       const before = onChannel.get(message.id);
-      if (before !== undefined) return join(call, before);
-      // Nothing to wait for, as for all but a few messages: not even a turn of the loop.
-      if (current === null || current.link.blocked !== null || isSolo()) return publishInTurn(message, routingKey, call);
-      const bytes = bytesOf(message);
-      if (!window.takeNow(bytes)) return publishInTurn(message, routingKey, call);
-      return writeWithPlace(message, routingKey, current, call, bytes);
+      if (before !== undefined) {
+        // Given up by an earlier call while the broker is blocked, and still on its way: its confirm counts for this one.
+        if (current !== null && current.link.blocked !== null) return { outcome: outcomeOf(unheardBehindAlarm, exchange) };
+        return { outcome: within(call, before) };
+      }
+      users += 1;
+      try {
+        const bytes = bytesOf(message);
+        for (;;) {
+          if (!(await window.take(bytes, call.writeUntilMs - clock.monotonicMs()))) return { outcome: noPlace() };
+          const written = await publishWithPlace(message, routingKey, call);
+          if (written !== "notAlone" && !("kind" in written)) return { outcome: within(call, written) };
+          window.giveBack(bytes);
+          if (written !== "notAlone") return { outcome: written };
+        }
+      } finally {
+        users -= 1;
+      }
     },
     callOff: () => window.callOff(),
     async close(deadlineMs) {
