@@ -46,6 +46,8 @@ describe("a relay's options", () => {
       statementDeadlineMs: 10_000,
       drainMs: 500,
       decidedRetentionMs: 2_592_000_000,
+      holeFenceAfterMs: 30_000,
+      retentionMs: 86_400_000,
     });
   });
 

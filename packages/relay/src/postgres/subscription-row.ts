@@ -1,6 +1,7 @@
 import { type Connection, type Namespace, type OwnedTx, type Row, type Statements, tableOf } from "@waybill/sql";
 import { decodeDeaths, encodeDeaths } from "../solo-deaths.ts";
 import type { Acquisition, CursorToSave, Fence, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
+import { decodeRanges } from "./encoded-ranges.ts";
 import { acquireLease } from "./statements/acquire-lease.ts";
 import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
@@ -85,13 +86,11 @@ function viewOf(row: Row): SubscriptionView {
 }
 
 function acquisitionOf(row: Row): Acquisition {
-  const lows = row["hole_lo"] as readonly string[];
-  const highs = row["hole_hi"] as readonly string[];
   return {
     epoch: BigInt(row["epoch"] as string),
     cursor: {
       lastId: BigInt(row["last_id"] as string),
-      ranges: lows.map((low, index) => ({ low: BigInt(low), high: BigInt(highs[index] ?? low) })),
+      ranges: decodeRanges(row["hole_lo"] as readonly string[], row["hole_hi"] as readonly string[]),
     },
     ownerBefore: row["owner_before"] as string | null,
     progressedBefore: row["progressed_before"] === true,
