@@ -320,6 +320,7 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
     },
     async call(run, deadlineMs) {
       if (ended !== null) return { kind: "failed", failure: ended };
+      const heardBytes = link.heardBytes;
       try {
         const answer = await withDeadline(
           clock,
@@ -327,7 +328,8 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
           attempt(() => run(driver)),
         );
         if (answer.kind === "settled") return { kind: "done", value: answer.value };
-        if (link.blocked === null) link.reset("channelDeadline");
+        // A broker that was heard meanwhile is there; what it was asked about is not, such as a queue without a leader. Others go on.
+        if (link.blocked === null && link.heardBytes === heardBytes) link.reset("channelDeadline");
         return { kind: "failed", failure: { reason: "channelDeadline", brokerCode: null, cause: undefined, isLinkLost: !link.isOpen } };
       } catch (error) {
         return { kind: "failed", failure: ended ?? failureOf(error, link) };

@@ -131,7 +131,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     const applied = await applyTopology(link, { exchanges: [], queues: [queue] }, topology, callDeadlineMs);
     if (applied !== null) {
       if (applied.kind === "refused" && channels === 0) throw applied.error;
-      return postponed(applied.failure, applied.kind === "unreachable" && applied.failure.isLinkLost);
+      return { afterMs: rebuild(applied.failure) };
     }
     const consumerTag = `${options.consumerName}.${channels + 1}`;
     const opened = await openConsumer({
@@ -146,14 +146,13 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
     if (opened.kind === "failed") {
       if (!opened.isLinkLost && opened.end.brokerCode !== null && channels === 0)
         throw consumeRefused(queue.name, opened.end, opened.cause);
-      return postponed(opened.end, opened.isLinkLost);
+      // Also where the link was lost: RabbitMQ closes the connection (541) of whoever consumes a queue that has lost its server, and the
+      // neighbours need the time in between.
+      return { afterMs: rebuild(opened.end) };
     }
     channels += 1;
     return opened.channel;
   };
-
-  /** A lost link is reported by the connection, once for all queues, and has its own backoff. */
-  const postponed = (end: ConsumerEnd, isLinkLost: boolean): { readonly afterMs: number } => ({ afterMs: isLinkLost ? 0 : rebuild(end) });
 
   const rebuild = ({ reason, brokerCode }: ConsumerEnd): number => {
     failures += 1;
@@ -175,7 +174,8 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
         continue;
       }
       const looked = await watched.look(callDeadlineMs);
-      if (looked === null || looked.ready === 0) {
+      if (looked === null) return watched.end("noAnswer"); // unless the channel has ended already
+      if (looked.ready === 0) {
         readySinceMs = null;
         continue;
       }

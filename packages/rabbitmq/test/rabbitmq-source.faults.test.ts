@@ -325,6 +325,36 @@ describe.each(versions)("$name", ({ suite }) => {
     expect(consuming.count("source.recovered")).toBeGreaterThan(0);
   });
 
+  onOne.each([
+    ["does not answer", "sys:suspend(element(1, Server))", "sys:resume(element(1, Server))"],
+    ["has lost its server", "ra:stop_server(quorum_queues, Server)", "ra:restart_server(quorum_queues, Server)"],
+  ])(
+    "a queue that %s leaves its neighbours their turn, and is consumed again when it is back",
+    async (_, harm, heal) => {
+      const [fixture, other] = [await queue(), await queue()];
+      const source = sourceOf(fixture, { queues: [fixture.queue, other.queue], nothingDeliveredMs: 1_000 });
+      const consuming = consume(source);
+      await fixture.publish([placed(0)]);
+      await other.publish([placed(1)]);
+      await database.untilEffects(2);
+      const onServer = (expression: string): Promise<string> =>
+        node.ctl("eval", `Server = {list_to_atom("%2F_${other.queue.name}"), node()}, ${expression}.`);
+      await onServer(harm);
+      proxy.cutAll(); // so that it is consumed again
+      const ofOther = () => named(consuming.events, "source.rebuilding").filter(({ group }) => group === other.queue.name);
+      await waitUntil(() => ofOther().length >= 1, { what: "the queue is tried in vain", deadlineMs: 60_000 });
+      const messages = placedOf(20, 2);
+      await fixture.publishAgain(...messages);
+      await database.untilEffects(22);
+      await onServer(heal);
+      await other.publishAgain(placed(1));
+      await database.untilEffects(23);
+      await consuming.stop();
+      expect(new Set(await database.effects()).size).toBe(23);
+    },
+    180_000,
+  );
+
   onOne("of two consumers one is active; when its link is cut the other takes over, in order, with one effect each", async () => {
     const fixture = await queue();
     const messages = placedOf(120, 4);
