@@ -15,6 +15,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { type Clock, withDeadline } from "@waybill/core";
 import type { BrokerAddress, CheckedConnection } from "./address.ts";
+import { keepChannelNumbers } from "./channel-numbers.ts";
 import type { Driver, DriverChannel, DriverConfirmChannel, DriverConnection } from "./driver.ts";
 
 /** Why something ended or failed. `reason` is a stable word of ours, `brokerCode` the broker's reply code or the network's. */
@@ -158,6 +159,7 @@ function codeOf(error: unknown): string | null {
 
 function linkOf(opened: DriverConnection, tcp: Socket | null, address: BrokerAddress, clock: Clock): Link {
   const { stream } = opened.connection;
+  keepChannelNumbers(opened.connection);
   const onEnd = new Set<(end: LinkFailure) => void>();
   const onBlocked = new Set<(isBlocked: boolean) => void>();
   let blocked: Link["blocked"] = null;
