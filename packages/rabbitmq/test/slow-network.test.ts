@@ -60,7 +60,7 @@ describe("A19", () => {
     const channel = await connection.createConfirmChannel();
     channel.on("error", () => {
       // As whoever publishes again would.
-      setImmediate(() => connection.createChannel().catch(() => undefined));
+      setImmediate(() => void connection.createChannel().catch(() => undefined));
     });
     const missing = testName("missing");
     for (let place = 0; place < 300; place += 1) channel.publish(missing, "k", payload, {}, () => undefined);
