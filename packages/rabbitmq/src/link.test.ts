@@ -110,6 +110,19 @@ describe("a link", () => {
     }
   });
 
+  test("a channel that opens in the moment in which its link ends is ended, and listened to all the same", async () => {
+    const fake = fakeConnection();
+    const link = await opened(fake);
+    const late = new EventEmitter();
+    fake.driver.createChannel = () => {
+      link.reset("over");
+      return Promise.resolve(late);
+    };
+    const channel = await link.openChannel(1_000);
+    expect(channel).toMatchObject({ kind: "done", value: { isOpen: false, end: { reason: "over", isLinkLost: true } } });
+    late.emit("error", new Error("closed by the broker")); // without a listener this throws
+  });
+
   test("a listener of ours that throws costs the link, not the process", async () => {
     const fake = fakeConnection();
     const link = await opened(fake);

@@ -287,6 +287,7 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
   const onEnd = new Set<(end: ChannelEnd) => void>();
   let ended: ChannelEnd | null = null;
   let failure: unknown;
+  let forgetLink = (): void => undefined;
 
   const finish = (end: ChannelEnd): void => {
     if (ended !== null) return;
@@ -295,7 +296,6 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
     for (const listener of onEnd) listener(end);
     onEnd.clear();
   };
-  const forgetLink = link.onEnd((end) => finish({ ...end, isLinkLost: true }));
 
   driver.on("error", (error) => {
     failure = error;
@@ -307,6 +307,7 @@ function channelOf<D extends DriverChannel>(driver: D, link: Link, clock: Clock)
     else queueMicrotask(() => finish(failureOf(failure, link)));
   });
   driver.on("handler-error", () => link.reset("handlerFailed"));
+  forgetLink = link.onEnd((end) => finish({ ...end, isLinkLost: true })); // at once, if it ended while the channel was opened
 
   const channel: LinkChannel<D> = {
     driver,

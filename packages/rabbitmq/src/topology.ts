@@ -170,6 +170,7 @@ export async function applyTopology(
     const called = await step.run(channel, deadlineMs);
     if (called.kind === "done") continue;
     const { failure } = called;
+    channel.close(deadlineMs).catch(() => undefined); // still open, if only the answer did not come
     if (failure.brokerCode === null || failure.isLinkLost) return { kind: "unreachable", failure };
     return { kind: "refused", error: topologyRefused(step, failure), failure };
   }
