@@ -186,11 +186,6 @@ describe("what is wrong is said at once, where it is, and without a secret", () 
       { transport: "amqp://host/", rabbitmqManagementUrl: `ftp://u:${canary}@host`, topics: "orders" },
       ["--rabbitmq-management-url: must be a URL such as http://host:15672"],
     ],
-    [
-      "a management API and nothing to look at",
-      { transport: "amqp://host/", rabbitmqManagementUrl: "http://host:15672" },
-      ["--rabbitmq-management-url: is for looking at topics, and none is named"],
-    ],
     ["an encrypted link and a plain one", { transport: "amqp://one/,amqps://two/" }, ["--transport: must be all amqp:// or all amqps://"]],
     [
       "settings of other transports, to HTTP",

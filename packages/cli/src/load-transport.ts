@@ -100,7 +100,7 @@ async function loadModule(text: string, options: Readonly<Record<string, unknown
   if (typeof made?.publish !== "function" || typeof made.close !== "function") {
     throw unknown("what the module's default export made is no transport: it has no publish and close");
   }
-  return { transport: made as Transport, name: url, batchMax: null, check: null };
+  return { transport: made as Transport, name: url, batchMax: null, check: null, look: null };
 }
 
 /** Names a module or a place in it: what cannot be loaded has not seen its options. */

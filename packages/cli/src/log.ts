@@ -6,6 +6,7 @@
  * lines are dropped and counted rather than kept.
  */
 import type { Clock, WaybillEvent } from "@waybill/core";
+import type { Finding } from "./finding.ts";
 import { toJson } from "./terminal.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -23,6 +24,8 @@ export type CliEvent =
       readonly reason: string;
       readonly brokerCode: string | null;
     }
+  /** Something about the broker that loses messages, or holds them up. */
+  | ({ readonly name: "cli.transportDoubtful" } & Omit<Finding, "level">)
   /** Not everything was closed in time. */
   | { readonly name: "cli.drainDeadlinePassed"; readonly waitingFor: string }
   | { readonly name: "cli.failed"; readonly code: string; readonly message: string }
@@ -99,6 +102,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "cli.adminListening": "info",
   "cli.stopping": "info",
   "cli.stopped": "info",
+  "cli.transportDoubtful": "warn",
   "cli.transportNotChecked": "warn",
   "cli.drainDeadlinePassed": "error",
   "cli.failed": "error",

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { type CommandDefinition, type ParsedCommand, program } from "./command.ts";
 import { deadLetterDiscard, deadLetterList, deadLetterRedrive } from "./commands/dead-letter.ts";
+import { doctor } from "./commands/doctor.ts";
 import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.ts";
 import { relay } from "./commands/relay.ts";
 import { status } from "./commands/status.ts";
@@ -15,6 +16,7 @@ export const definitions: readonly CommandDefinition[] = [
   migrateSql,
   relay,
   status,
+  doctor,
   deadLetterList,
   deadLetterRedrive,
   deadLetterDiscard,

@@ -3,12 +3,17 @@ import type { Secret } from "@waybill/core";
 import { choice, jsonObject, list, type Setting, secretList, secretText, switchedOn, text, wholeNumber } from "./setting.ts";
 
 export const config: Setting<string> = text("config", "a file with a JSON object of settings", { placeholder: "FILE" });
-export const database: Setting<Secret> = secretText("database", "the database: postgres://user:password@host:5432/database", {
-  placeholder: "URL",
+export const database: Setting<Secret> = secretText(
+  "database",
+  "the database: postgres://user:password@host:5432/database, or mysql:// for MySQL and MariaDB",
+  { placeholder: "URL" },
+);
+export const dialect: Setting<"postgres" | "mysql"> = choice("dialect", "whose SQL is printed", ["postgres", "mysql"], {
+  defaultNote: "that of --database, else postgres",
 });
 export const schema: Setting<string> = text("schema", "schema of the tables", {
   placeholder: "NAME",
-  defaultNote: "the connection's search path",
+  defaultNote: "the connection's own",
 });
 export const prefix: Setting<string> = text("prefix", "how the tables' names begin", { placeholder: "NAME", defaultNote: "waybill_" });
 export const json: Setting<boolean> = switchedOn("json", "print the result as JSON");

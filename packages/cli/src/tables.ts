@@ -6,6 +6,7 @@ import { relayMigrations } from "@waybill/relay";
 import {
   type Database,
   type DatabaseOptions,
+  type Dialect,
   type MigrationSet,
   type Namespace,
   namespace,
@@ -25,17 +26,29 @@ export const migrationSets: readonly MigrationSet[] = [
 ];
 
 /** Opens nothing yet: the first statement does. What is wrong is among the configuration's problems. */
-export function databaseOf(configuration: Configuration, more: Omit<DatabaseOptions, "url"> = {}): Database | null {
+function databaseOf(configuration: Configuration, more: Omit<DatabaseOptions, "url"> = {}): Database | null {
   const url = configuration.get(database);
   if (url === null) {
-    configuration.complain(database.name, "is needed: postgres://user:password@host:5432/database");
+    configuration.complain(
+      database.name,
+      "is needed: postgres://user:password@host:5432/database or mysql://user:password@host:3306/database",
+    );
     return null;
   }
   return configuration.make(() => openDatabase({ url, applicationName: "waybill", ...more }));
 }
 
-/** Where the tables lie. */
-export function spaceOf(configuration: Configuration): Namespace | null {
+/** A database and the place of its tables; each null if something is wrong with it. */
+export function placeOf(
+  configuration: Configuration,
+  more: Omit<DatabaseOptions, "url"> = {},
+): { readonly opened: Database | null; readonly space: Namespace | null } {
+  const opened = databaseOf(configuration, more);
+  return { opened, space: spaceOf(configuration, opened?.dialect ?? null) };
+}
+
+/** Where the tables lie. The names are checked, too, where there is no database to say whose they are. */
+export function spaceOf(configuration: Configuration, dialect: Dialect | null): Namespace | null {
   const [inSchema, withPrefix] = [configuration.get(schema) ?? undefined, configuration.get(prefix) ?? undefined];
-  return configuration.make(() => namespace("postgres", { schema: inSchema, prefix: withPrefix }));
+  return configuration.make(() => namespace(dialect ?? "postgres", { schema: inSchema, prefix: withPrefix }));
 }

@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
-import { type Child, forEachPostgres, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import { type Child, forEachDatabase, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Destination, insertMessages, migrate, query, startDestination } from "./fixtures.ts";
+import { type Destination, emptyTables, insertMessages, isMysql, migrate, query, startDestination } from "./fixtures.ts";
 import { named, startRelay, waybill } from "./waybill.ts";
 
-forEachPostgres((server) =>
+await forEachDatabase((server) =>
   describe(`waybill dead-letter and status on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;
@@ -12,7 +12,7 @@ forEachPostgres((server) =>
     let relay: Child;
 
     beforeAll(async () => {
-      database = await testDatabase({ url: server.url });
+      database = await testDatabase({ server: server.name });
       environment = { WAYBILL_DATABASE: database.url };
       await migrate(database.url);
     });
@@ -27,8 +27,7 @@ forEachPostgres((server) =>
       relay.kill("SIGTERM");
       await relay.exited;
       await to.close();
-      for (const table of ["dead_letter", "subscription", "audit"]) await query(database.url, `delete from waybill_${table}`);
-      await query(database.url, "truncate waybill_outbox");
+      await emptyTables(database.url);
     });
 
     interface Listed {
@@ -150,11 +149,11 @@ forEachPostgres((server) =>
   }),
 );
 
-forEachPostgres((server) =>
+await forEachDatabase((server) =>
   describe(`waybill status on ${server.name}`, () => {
     let database: TestDatabase;
     beforeAll(async () => {
-      database = await testDatabase({ url: server.url });
+      database = await testDatabase({ server: server.name });
     });
     afterAll(() => database.drop());
 
@@ -165,7 +164,12 @@ forEachPostgres((server) =>
       expect((JSON.parse(without.stdout) as { problems: string[] }).problems.length).toBeGreaterThan(0);
       await migrate(database.url);
       expect(await waybill(["status"], environment)).toMatchObject({ code: 0, stdout: "No relay has run yet.\n" });
-      await query(database.url, "insert into waybill_subscription (stream, subscription) values ('default', 'kafka')");
+      await query(
+        database.url,
+        isMysql(database.url)
+          ? "insert into waybill_subscription (stream, subscription, holes, solo_deaths) values ('default', 'kafka', '[]', '{}')"
+          : "insert into waybill_subscription (stream, subscription) values ('default', 'kafka')",
+      );
       await insertMessages(database.url, 7);
       const idle = await waybill(["status", "--json"], environment);
       expect(idle.code).toBe(1);

@@ -1,27 +1,19 @@
-import { forEachPostgres, type TestDatabase, testDatabase } from "@waybill/testing";
-import { Client } from "pg";
+import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { isMysql, query as queryUrl } from "./fixtures.ts";
 import { waybill } from "./waybill.ts";
 
-forEachPostgres((server) =>
+await forEachDatabase((server) =>
   describe(`waybill migrate on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;
     beforeEach(async () => {
-      database = await testDatabase({ url: server.url });
+      database = await testDatabase({ server: server.name });
       environment = { WAYBILL_DATABASE: database.url };
     });
     afterEach(() => database.drop());
 
-    async function query(sql: string): Promise<readonly Record<string, unknown>[]> {
-      const client = new Client({ connectionString: database.url });
-      await client.connect();
-      try {
-        return (await client.query<Record<string, unknown>>(sql)).rows;
-      } finally {
-        await client.end();
-      }
-    }
+    const query = (sql: string): ReturnType<typeof queryUrl> => queryUrl(database.url, sql);
 
     test("up installs the tables, says what it does on stderr, and has nothing to do the second time", async () => {
       const first = await waybill(["migrate", "up", "--json"], environment);
@@ -58,21 +50,38 @@ forEachPostgres((server) =>
     });
 
     test("only the named sets are installed, under the given schema and prefix", async () => {
-      const place = ["--set", "sql", "--set", "inbox", "--schema", "app", "--prefix", "wb_"];
-      expect((await waybill(["migrate", "up", ...place], environment)).code).toBe(0);
-      const tables = await query(
-        "select schemaname || '.' || tablename as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",
-      );
-      expect(tables.map(({ name }) => String(name)).every((name) => name.startsWith("app.wb_"))).toBe(true);
-      expect(tables.map(({ name }) => name)).toContain("app.wb_inbox");
-      expect(tables.map(({ name }) => name)).not.toContain("app.wb_outbox");
+      // On MySQL a schema is a database of the server.
+      const schema = `${database.name}_app`;
+      try {
+        const place = ["--set", "sql", "--set", "inbox", "--schema", schema, "--prefix", "wb_"];
+        expect((await waybill(["migrate", "up", ...place], environment)).code).toBe(0);
+        const tables = await query(
+          `select table_schema as place, table_name as name from information_schema.tables where table_schema in ('${schema}', '${database.name}', 'public')`,
+        );
+        expect(new Set(tables.map(({ place: found }) => found))).toEqual(new Set([schema]));
+        expect(tables.every(({ name }) => String(name).startsWith("wb_"))).toBe(true);
+        expect(tables.map(({ name }) => name)).toContain("wb_inbox");
+        expect(tables.map(({ name }) => name)).not.toContain("wb_outbox");
+      } finally {
+        await query(`drop schema if exists ${schema}${isMysql(database.url) ? "" : " cascade"}`);
+      }
     });
 
     test("sql prints what another tool can apply, and status agrees with it", async () => {
-      const printed = await waybill(["migrate", "sql"], {});
+      const printed = await waybill(["migrate", "sql"], environment);
       expect(printed.code).toBe(0);
-      await query(`begin; ${printed.stdout}; commit`);
+      await query(isMysql(database.url) ? printed.stdout : `begin; ${printed.stdout}; commit`);
       expect((await waybill(["migrate", "status"], environment)).code).toBe(0);
+    });
+
+    test("sql needs no database if it is told whose SQL, and says if the two differ", async () => {
+      const [mine, others] = isMysql(database.url) ? ["mysql", "postgres"] : ["postgres", "mysql"];
+      const printed = await waybill(["migrate", "sql"], environment);
+      expect(await waybill(["migrate", "sql", "--dialect", mine], {})).toEqual(printed);
+      expect(await waybill(["migrate", "sql", "--dialect", others], environment)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(`--dialect: is not what the database speaks: ${mine}`),
+      });
     });
 
     test("a migration that was changed since is refused with 3", async () => {
@@ -89,7 +98,9 @@ forEachPostgres((server) =>
         code: 2,
         stderr: expect.stringContaining("--set: must be among sql, outbox"),
       });
-      const unreachable = await waybill(["migrate", "up"], { WAYBILL_DATABASE: "postgres://u:canary@127.0.0.1:1/x" });
+      const unreachable = await waybill(["migrate", "up"], {
+        WAYBILL_DATABASE: `${isMysql(database.url) ? "mysql" : "postgres"}://u:canary@127.0.0.1:1/x`,
+      });
       expect(unreachable).toMatchObject({ code: 1, stdout: "" });
       expect(unreachable.stderr).not.toContain("canary");
     });

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:tls";
 import { type Child, freePort, selfSigned, type TestDatabase, testBroker, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type BrokerTopic, kafkaTopic, rabbitmqTopic } from "./broker-topic.ts";
-import { insertMessages, migrate, query } from "./fixtures.ts";
+import { emptyTables, insertMessages, migrate } from "./fixtures.ts";
 import { adminUrl, named, startRelay, waybill } from "./waybill.ts";
 
 const [kafka, rabbitmq] = await Promise.all([testBroker("kafka"), testBroker("rabbitmq")]);
@@ -21,8 +21,7 @@ describe("waybill relay over a broker", () => {
   });
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
-    await query(database.url, "delete from waybill_subscription");
-    await query(database.url, "truncate waybill_outbox");
+    await emptyTables(database.url);
   });
   afterAll(() => database.drop());
 

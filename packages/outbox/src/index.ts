@@ -21,6 +21,11 @@ export type {
   ReadRequest,
 } from "./ledger.ts";
 export { payloadBytesInlineMax } from "./ledger.ts";
+export { listStreams } from "./list-streams.ts";
+export type { ListedTopic } from "./list-topics.ts";
+export { listTopics } from "./list-topics.ts";
+export type { ReadHighestIdOptions } from "./read-highest-id.ts";
+export { readHighestId } from "./read-highest-id.ts";
 
 // Sets of ids
 

@@ -1,5 +1,8 @@
 export type { RabbitmqConnectionOptions, RabbitmqTlsOptions } from "./address.ts";
 export type { DestinationOptions, RabbitmqDestination } from "./destination.ts";
+// The look at a broker
+export type { InspectRabbitmqOptions, RabbitmqFinding, RabbitmqReport } from "./inspect-rabbitmq.ts";
+export { inspectRabbitmq } from "./inspect-rabbitmq.ts";
 // Where messages come in
 export type { RabbitmqSourceOptions } from "./rabbitmq-source.ts";
 export { rabbitmqSource } from "./rabbitmq-source.ts";

@@ -51,6 +51,8 @@ export interface InspectOptions {
   readonly settings: CheckedConnection;
   readonly exchanges: readonly string[];
   readonly queues: readonly string[];
+  /** True: an exchange that leads to no queue is a finding, too. Default false: consumers may bind theirs later. */
+  readonly areQueuesExpected?: boolean;
   readonly clock: Clock;
   readonly deadlineMs: number;
 }
@@ -59,6 +61,8 @@ const responseBytesMax = 16 * 1024 * 1024;
 /** Exchanges and queues looked at, by way of bindings. */
 const objectsMax = 2_000;
 
+const leadsNowhere: Finding = { isRefused: false, argument: null, rule: "leads to no queue: messages wait until one is bound to it" };
+
 type Json = Readonly<Record<string, unknown>>;
 
 /**
@@ -66,7 +70,15 @@ type Json = Readonly<Record<string, unknown>>;
  *
  * @throws WAYBILL_TRANSPORT if the API does not answer
  */
-export async function inspect({ management, settings, exchanges, queues, clock, deadlineMs }: InspectOptions): Promise<readonly Found[]> {
+export async function inspect({
+  management,
+  settings,
+  exchanges,
+  queues,
+  areQueuesExpected = false,
+  clock,
+  deadlineMs,
+}: InspectOptions): Promise<readonly Found[]> {
   const untilMs = clock.monotonicMs() + deadlineMs;
   const [{ vhost }] = settings.addresses;
   const get = (...path: readonly string[]): Promise<unknown> =>
@@ -94,7 +106,9 @@ export async function inspect({ management, settings, exchanges, queues, clock, 
     if (object === null) return;
     const facts = { isDurable: object["durable"] === true, settings: settingsOf(object, await policyOf(object)) };
     for (const finding of exchangeFindings(facts)) found.push({ what: "exchange", name: exchange, ...finding });
-    for (const { destination, destination_type: kind } of await bindingsFrom(exchange)) {
+    const bindings = await bindingsFrom(exchange);
+    if (areQueuesExpected && bindings.length === 0) found.push({ what: "exchange", name: exchange, ...leadsNowhere });
+    for (const { destination, destination_type: kind } of bindings) {
       if (kind === "queue") wanted.add(String(destination));
       else await visit(String(destination));
     }

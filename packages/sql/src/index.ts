@@ -37,6 +37,8 @@ export { sqlMigrations } from "./sql-migrations.ts";
 // The server
 
 export { checkServer } from "./check-server.ts";
+export type { WantedRights } from "./inspect-rights.ts";
+export { inspectRights } from "./inspect-rights.ts";
 export { inspectServer } from "./inspect-server.ts";
 export type { ServerFinding, ServerReport } from "./server-report.ts";
 

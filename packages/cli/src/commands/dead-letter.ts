@@ -30,7 +30,7 @@ import {
   why,
   yes,
 } from "../settings.ts";
-import { databaseOf, spaceOf } from "../tables.ts";
+import { placeOf } from "../tables.ts";
 import { canAsk, confirm, plain, printJson, printResult, printTable } from "../terminal.ts";
 
 const filters = [origin, reader, topic, type, messageId] as const;
@@ -42,7 +42,7 @@ export const deadLetterList: CommandDefinition = {
   description: "List messages that were given up, or wait behind one that was",
   settings: [...place, ...filters, state, limit],
   async run(configuration) {
-    const { opened, space } = configuration.checked({ opened: databaseOf(configuration), space: spaceOf(configuration) });
+    const { opened, space } = configuration.checked(placeOf(configuration));
     try {
       const wanted = configuration.get(state) ?? "dead";
       const most = configuration.get(limit) ?? 100;
@@ -88,7 +88,7 @@ async function decide(configuration: Configuration, { verb, done, run }: Decisio
   const isCount = configuration.get(dryRun) === true;
   const isSure = configuration.get(yes) === true;
   if (!isCount && !isSure && !canAsk()) configuration.complain(yes.name, "is needed where nobody can be asked");
-  const { opened, space } = configuration.checked({ opened: databaseOf(configuration), space: spaceOf(configuration) });
+  const { opened, space } = configuration.checked(placeOf(configuration));
   const options = { who: configuration.get(who) ?? userInfo().username, why: configuration.get(why) };
   try {
     if (isCount || !isSure) {

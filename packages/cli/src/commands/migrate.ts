@@ -1,9 +1,9 @@
-import { type Database, type MigrationSet, migrateUp, migrationSql, migrationStatus, type Namespace } from "@waybill/sql";
+import { type Database, type Dialect, type MigrationSet, migrateUp, migrationSql, migrationStatus, type Namespace } from "@waybill/sql";
 import type { CommandDefinition } from "../command.ts";
 import type { Configuration } from "../configuration.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { database, json, prefix, schema, sets } from "../settings.ts";
-import { databaseOf, migrationSets, spaceOf } from "../tables.ts";
+import { database, dialect, json, prefix, schema, sets } from "../settings.ts";
+import { migrationSets, placeOf, spaceOf } from "../tables.ts";
 import { printJson, printProgress, printResult, printTable } from "../terminal.ts";
 
 const placeSettings = [sets, schema, prefix] as const;
@@ -53,15 +53,27 @@ export const migrateStatus: CommandDefinition = {
 export const migrateSql: CommandDefinition = {
   path: ["migrate", "sql"],
   description: "Print the migrations as SQL, for an empty database and another tool",
-  settings: placeSettings,
+  settings: [database, dialect, ...placeSettings],
   async run(configuration) {
-    const { space, chosen } = configuration.checked({ space: spaceOf(configuration), chosen: chosenSets(configuration) });
+    const { space, chosen } = configuration.checked({
+      space: spaceOf(configuration, dialectOf(configuration)),
+      chosen: chosenSets(configuration),
+    });
     const sql = await migrationSql(space, chosen);
     if (configuration.get(json)) printJson({ sql });
     else printResult(sql);
     return exitCodes.done;
   },
 };
+
+/** The database is not asked for anything: its URL tells whose SQL it speaks. */
+function dialectOf(configuration: Configuration): Dialect {
+  const wanted = configuration.get(dialect);
+  if (configuration.get(database) === null) return wanted ?? "postgres";
+  const found = placeOf(configuration).opened?.dialect ?? "postgres";
+  if (wanted !== null && wanted !== found) configuration.complain(dialect.name, `is not what the database speaks: ${found}`);
+  return found;
+}
 
 interface Parts {
   readonly opened: Database;
@@ -70,7 +82,7 @@ interface Parts {
 }
 
 function partsOf(configuration: Configuration): Parts {
-  return configuration.checked({ opened: databaseOf(configuration), space: spaceOf(configuration), chosen: chosenSets(configuration) });
+  return configuration.checked({ ...placeOf(configuration), chosen: chosenSets(configuration) });
 }
 
 function chosenSets(configuration: Configuration): readonly MigrationSet[] {

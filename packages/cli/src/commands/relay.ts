@@ -5,8 +5,9 @@
  *                                      └── cannot go on: logged, the same way out, exit 1 or 3
  */
 import { type Clock, isWaybillError, type OnEvent, systemClock, type Transport } from "@waybill/core";
+import { readHighestId } from "@waybill/outbox";
 import { createRelay, type Relay, type RelayOptions } from "@waybill/relay";
-import { type Database, type Namespace, tableOf } from "@waybill/sql";
+import type { Database, Namespace } from "@waybill/sql";
 import { type AdminServer, parseAdmin, startAdminServer } from "../admin-server.ts";
 import type { CommandDefinition } from "../command.ts";
 import type { Configuration } from "../configuration.ts";
@@ -14,7 +15,6 @@ import { type ExitCode, exitCodeOf, exitCodes } from "../exit-codes.ts";
 import { loadTransport } from "../load-transport.ts";
 import { createLog, type Log } from "../log.ts";
 import { createMetrics, type Metrics } from "../metrics.ts";
-import { readHighestId } from "../postgres/statements/read-highest-id.ts";
 import { readinessOf } from "../readiness.ts";
 import {
   admin,
@@ -34,7 +34,7 @@ import {
   transportSettings,
 } from "../settings.ts";
 import { type Stop, stopOnSignals } from "../signals.ts";
-import { databaseOf, spaceOf } from "../tables.ts";
+import { placeOf } from "../tables.ts";
 import type { LoadedTransport } from "../transports/loaded-transport.ts";
 
 /** A scrape waits this long for the database, and then goes without. */
@@ -128,7 +128,8 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
 /** A broker that is away now is no reason not to start: the relay waits for it, and says so. One that would lose messages is. */
 async function checkTransport({ check }: LoadedTransport, log: Log): Promise<void> {
   try {
-    await check?.(checkDeadlineMs);
+    const findings = (await check?.(checkDeadlineMs)) ?? [];
+    for (const { level, ...finding } of findings) if (level !== "ok") log.write({ name: "cli.transportDoubtful", ...finding });
   } catch (error) {
     if (!isWaybillError(error, "WAYBILL_TRANSPORT")) throw error;
     log.write({ name: "cli.transportNotChecked", message: error.message, reason: error.facts.reason, brokerCode: error.facts.brokerCode });
@@ -139,21 +140,17 @@ function startAdmin(parts: Parts, metrics: Metrics, stop: Stop): Promise<AdminSe
   const { admin: at, relay: running, readyMaxAgeMs: maxAgeMs } = parts;
   if (at === null || at === undefined) return Promise.resolve(null);
   const readiness = () => readinessOf(running.health(), stop.signal.aborted, maxAgeMs);
-  const highestId = readHighestId(tableOf(parts.space, parts.stream === "default" ? "outbox_id_seq" : `${parts.stream}_outbox_id_seq`));
   return startAdminServer({
     ...at,
     readiness,
     async metrics() {
       const health = running.health();
       // Only a holder's backlog is known, and a standby has no need to ask.
-      const rows =
-        health.state === "active" ? await parts.database.queryText(highestId, [], { deadlineMs: scrapeDeadlineMs }).catch(() => []) : [];
-      const highest = rows[0]?.[0];
-      return metrics.render({
-        health,
-        isReady: readiness().isReady,
-        highestId: highest === null || highest === undefined ? null : BigInt(highest),
-      });
+      const highestId =
+        health.state === "active"
+          ? await readHighestId(parts.database, parts.space, { stream: parts.stream, deadlineMs: scrapeDeadlineMs }).catch(() => null)
+          : null;
+      return metrics.render({ health, isReady: readiness().isReady, highestId });
     },
   });
 }
@@ -161,8 +158,7 @@ function startAdmin(parts: Parts, metrics: Metrics, stop: Stop): Promise<AdminSe
 /** Makes everything, so that everything that is wrong is known before anything starts. */
 async function partsOf(configuration: Configuration, onEvent: OnEvent): Promise<Parts> {
   const statementDeadlineMs = numbersOf(configuration).statementDeadlineMs;
-  const opened = databaseOf(configuration, { onEvent, ...(statementDeadlineMs === undefined ? {} : { statementDeadlineMs }) });
-  const space = spaceOf(configuration);
+  const { opened, space } = placeOf(configuration, { onEvent, ...(statementDeadlineMs === undefined ? {} : { statementDeadlineMs }) });
   const loaded = await loadTransport(configuration, onEvent);
   const adminText = configuration.get(admin);
   const at = adminText === null ? null : parseAdmin(adminText);

@@ -1,42 +1,34 @@
 import { isWaybillError } from "@waybill/core";
 import { createDeadLetters } from "@waybill/dead-letter";
-import { createLedger, type IdRange } from "@waybill/outbox";
-import { type Connection, checkSchema, type Database, type Namespace, type Row, tableOf } from "@waybill/sql";
+import { createLedger } from "@waybill/outbox";
+import { type ListedSubscription, listSubscriptions } from "@waybill/relay";
+import { type Connection, checkSchema, type Database, type Namespace } from "@waybill/sql";
 import type { CommandDefinition } from "../command.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
-import { listSubscriptions } from "../postgres/statements/list-subscriptions.ts";
 import { database, json, prefix, readyMaxAgeMs, schema } from "../settings.ts";
-import { databaseOf, migrationSets, spaceOf } from "../tables.ts";
+import { migrationSets, placeOf } from "../tables.ts";
 import { printJson, printResult, printTable } from "../terminal.ts";
 
-interface SubscriptionStatus {
-  readonly stream: string;
-  readonly subscription: string;
-  readonly state: string;
-  readonly stateReason: string | null;
-  /** True if a relay holds the lease now. */
-  readonly isHeld: boolean;
-  readonly epoch: bigint;
-  readonly lastId: bigint;
+interface SubscriptionStatus extends Omit<ListedSubscription, "ranges"> {
   readonly highestId: bigint;
   /** Ids that are not read, or read and not confirmed when the cursor was saved; ids that nobody used are among them. */
   readonly backlogIds: bigint;
   readonly oldestUnpublishedMs: number | null;
-  readonly savedAgoMs: number;
-  readonly configHash: string | null;
   readonly deadLetters: Readonly<Record<"dead" | "held" | "released", number>>;
 }
 
 /** Dead letters are counted up to here: "10000" means that many or more. */
 const countMax = 10_000;
 const deadlineMs = 10_000;
+/** To find the oldest message among rows that are none. */
+const rowsRead = 100;
 
 export const status: CommandDefinition = {
   path: ["status"],
   description: "Show the subscriptions: who holds them, how far they are, what was given up. Ends with 1 if something needs attention",
   settings: [database, schema, prefix, readyMaxAgeMs],
   async run(configuration) {
-    const { opened, space } = configuration.checked({ opened: databaseOf(configuration), space: spaceOf(configuration) });
+    const { opened, space } = configuration.checked(placeOf(configuration));
     const maxAgeMs = configuration.get(readyMaxAgeMs) ?? 0;
     try {
       const schemaProblems = await schemaProblemsOf(opened, space);
@@ -73,44 +65,30 @@ async function schemaProblemsOf(opened: Database, space: Namespace): Promise<rea
 async function readSubscriptions(opened: Database, space: Namespace): Promise<readonly SubscriptionStatus[]> {
   const connection = await opened.connect({ purpose: "status" });
   try {
-    const rows = await connection.query(listSubscriptions(tableOf(space, "subscription")), [], { deadlineMs });
     const found: SubscriptionStatus[] = [];
-    for (const row of rows) found.push(await statusOf(connection, space, row));
+    for (const listed of await listSubscriptions(connection, space, { deadlineMs })) found.push(await statusOf(connection, space, listed));
     return found;
   } finally {
     await connection.close();
   }
 }
 
-async function statusOf(connection: Connection, space: Namespace, row: Row): Promise<SubscriptionStatus> {
-  const [stream, subscription] = [String(row["stream"]), String(row["subscription"])];
+async function statusOf(connection: Connection, space: Namespace, { ranges, ...listed }: ListedSubscription): Promise<SubscriptionStatus> {
+  const { stream, subscription, lastId } = listed;
   const ledger = createLedger({ space, stream });
-  const lastId = BigInt(String(row["last_id"]));
-  const ranges = rangesOf(row["hole_lo"] as readonly string[], row["hole_hi"] as readonly string[]);
   const { highestId, nowMs } = await ledger.facts(connection, { deadlineMs });
   // As the relay reads: the first message that is not done, in ranges or beyond the last id.
-  const { rows } = await ledger.read(connection, { lastId, holes: ranges, rowsMax: 1, areHolesOnly: false, deadlineMs });
-  const oldest = rows[0];
+  const { rows } = await ledger.read(connection, { lastId, holes: ranges, rowsMax: rowsRead, areHolesOnly: false, deadlineMs });
+  // A row without a topic is no message: it took the id of one that will never come.
+  const oldest = rows.find(({ topic }) => topic !== "");
   const inRanges = ranges.reduce((sum, { low, high }) => sum + (high - low + 1n), 0n);
   return {
-    stream,
-    subscription,
-    state: String(row["state"]),
-    stateReason: row["state_reason"] as string | null,
-    isHeld: row["is_held"] === true,
-    epoch: BigInt(String(row["epoch"])),
-    lastId,
+    ...listed,
     highestId,
     backlogIds: inRanges + (highestId > lastId ? highestId - lastId : 0n),
     oldestUnpublishedMs: oldest === undefined ? null : Math.max(0, Math.round(nowMs - oldest.createdAtMs)),
-    savedAgoMs: Math.max(0, Math.round(Number(row["saved_ago_ms"]))),
-    configHash: row["config_hash"] as string | null,
     deadLetters: await createDeadLetters(space).counts(connection, { origin: "relay", name: `${stream}/${subscription}` }, countMax),
   };
-}
-
-function rangesOf(lows: readonly string[], highs: readonly string[]): readonly IdRange[] {
-  return lows.map((low, place) => ({ low: BigInt(low), high: BigInt(highs[place] ?? low) }));
 }
 
 function problemsOf(one: SubscriptionStatus, maxAgeMs: number): readonly string[] {

@@ -41,7 +41,7 @@ export function loadHttp(configuration: Configuration, url: string, onEvent: OnE
   );
   if (made === null) return null;
   const { origin, pathname } = new URL(url);
-  return { transport: made, name: `${origin}${pathname}`, batchMax: httpBatchMax, check: null };
+  return { transport: made, name: `${origin}${pathname}`, batchMax: httpBatchMax, check: null, look: null };
 }
 
 const namesOfHttp: Readonly<Record<string, string>> = {

@@ -2,10 +2,11 @@
 import type { OnEvent } from "@waybill/core";
 import type { KafkaTransportOptions } from "@waybill/kafka";
 import type { Configuration } from "../configuration.ts";
+import { type Finding, fine } from "../finding.ts";
 import type { Setting } from "../setting.ts";
-import { brokerPassword, brokerUser, kafkaClient, kafkaClientId, kafkaPartitioner, kafkaSasl, tlsSettings } from "../settings.ts";
+import { brokerPassword, brokerUser, kafkaClient, kafkaClientId, kafkaPartitioner, kafkaSasl, tlsSettings, topics } from "../settings.ts";
 import { brokerTlsOf, makeFromUrl, refuseSecondCredentials, tlsSettingOf } from "./broker-settings.ts";
-import type { LoadedTransport } from "./loaded-transport.ts";
+import type { LoadedTransport, LookOptions } from "./loaded-transport.ts";
 
 /** What one record batch holds at most: 100 to 500 messages a send are the fastest. */
 const kafkaBatchMax = 500;
@@ -15,11 +16,35 @@ export async function loadKafka(configuration: Configuration, url: string, onEve
   if (options === null) return null;
   const { kafkaTransport } = await import("@waybill/kafka");
   const made = makeFromUrl(configuration, placesOf(configuration), () => kafkaTransport({ ...options, onEvent }));
-  return made === null ? null : { transport: made, name: `kafka://${options.brokers.join(",")}`, batchMax: kafkaBatchMax, check: null };
+  if (made === null) return null;
+  const named = configuration.get(topics);
+  const look: NonNullable<LoadedTransport["look"]> = (asked) => lookAtKafka(options, asked);
+  return {
+    transport: made,
+    name: `kafka://${options.brokers.join(",")}`,
+    batchMax: kafkaBatchMax,
+    check:
+      named === null
+        ? null
+        : async (deadlineMs) => await look({ topics: named.map((topic) => ({ topic, hasKeyless: false })), deadlineMs }),
+    look,
+  };
+}
+
+async function lookAtKafka(options: KafkaTransportOptions, { topics: asked, deadlineMs }: LookOptions): Promise<readonly Finding[]> {
+  const { inspectKafka } = await import("@waybill/kafka");
+  const keylessTopics = asked.filter(({ hasKeyless }) => hasKeyless).map(({ topic }) => topic);
+  const report = await inspectKafka({ ...options, topics: asked.map(({ topic }) => topic), keylessTopics, deadlineMs });
+  const { clusterId, brokers, idleTimer } = report;
+  return [
+    fine("Kafka", "reachable", `cluster ${clusterId}, ${brokers} brokers; idle timers of kafkajs: ${idleTimer}`),
+    ...report.topics.map(({ topic, partitions }) => fine(`topic ${topic}`, "exists", `${partitions.length} partitions`)),
+    ...report.findings.map(({ topic, ...finding }) => ({ ...finding, subject: topic === null ? "Kafka" : `topic ${topic}` })),
+  ];
 }
 
 /** Problems go to the configuration; then the answer is null. */
-export async function kafkaOptionsOf(configuration: Configuration, url: string): Promise<KafkaTransportOptions | null> {
+async function kafkaOptionsOf(configuration: Configuration, url: string): Promise<KafkaTransportOptions | null> {
   const { parseKafkaUrl } = await import("@waybill/kafka");
   const inQuery = new URLSearchParams(url.split("?")[1] ?? "");
   for (const [setting, parameter] of alsoInUrl) {

@@ -2,6 +2,7 @@
 import { type OnEvent, secret } from "@waybill/core";
 import type { RabbitmqTransportOptions } from "@waybill/rabbitmq";
 import type { Configuration } from "../configuration.ts";
+import { type Finding, fine } from "../finding.ts";
 import {
   brokerPassword,
   brokerUser,
@@ -13,7 +14,7 @@ import {
   topics,
 } from "../settings.ts";
 import { brokerTlsOf, makeFromUrl, refuseSecondCredentials, tlsSettingOf } from "./broker-settings.ts";
-import type { LoadedTransport } from "./loaded-transport.ts";
+import type { LoadedTransport, LookOptions } from "./loaded-transport.ts";
 
 /** The window of one exchange: more would only wait. */
 const rabbitmqBatchMax = 500;
@@ -21,8 +22,6 @@ const rabbitmqBatchMax = 500;
 export async function loadRabbitmq(configuration: Configuration, text: string, onEvent: OnEvent): Promise<LoadedTransport | null> {
   const options = rabbitmqOptionsOf(configuration, text);
   const hasTopics = configuration.get(topics) !== null;
-  if (options.managementUrl !== undefined && !hasTopics)
-    configuration.complain(rabbitmqManagementUrl.name, `is for looking at ${topics.name}, and none is named`);
   const { rabbitmqTransport } = await import("@waybill/rabbitmq");
   const made = makeFromUrl(configuration, placesOf(configuration), () => rabbitmqTransport({ ...options, onEvent }));
   if (made === null) return null;
@@ -30,12 +29,33 @@ export async function loadRabbitmq(configuration: Configuration, text: string, o
     transport: made,
     name: urlsIn(text).map(shown).join(","),
     batchMax: rabbitmqBatchMax,
-    check: hasTopics ? (deadlineMs) => made.start({ deadlineMs }) : null,
+    check: hasTopics
+      ? async (deadlineMs) => {
+          await made.start({ deadlineMs }); // what is doubtful comes as an event
+          return [];
+        }
+      : null,
+    look: (asked) => lookAtRabbitmq(options, asked),
   };
 }
 
+async function lookAtRabbitmq(options: RabbitmqTransportOptions, { topics: asked, deadlineMs }: LookOptions): Promise<readonly Finding[]> {
+  const { inspectRabbitmq } = await import("@waybill/rabbitmq");
+  const { partitions } = options;
+  const destinations = asked.map(({ topic }) => [topic, partitions === undefined ? {} : { partitions }] as const);
+  const report = await inspectRabbitmq({ ...options, topics: Object.fromEntries(destinations), deadlineMs });
+  const isSeen = options.managementUrl !== undefined;
+  const seen = isSeen ? "" : "; queues and policies are not looked at without a management URL";
+  const doubtful = new Set(report.findings.filter(({ what }) => what === "exchange").map(({ name }) => name));
+  return [
+    fine("RabbitMQ", "reachable", `${report.broker}, version ${report.version ?? "unknown"}${seen}`),
+    ...asked.filter(({ topic }) => !doubtful.has(topic)).map(({ topic }) => fine(`exchange ${topic}`, "exists", "there")),
+    ...report.findings.map(({ level, what, name, rule, found, advice }) => ({ level, subject: `${what} ${name}`, rule, found, advice })),
+  ];
+}
+
 /** Not checked yet: the transport does, and the look at a broker. */
-export function rabbitmqOptionsOf(configuration: Configuration, text: string): RabbitmqTransportOptions {
+function rabbitmqOptionsOf(configuration: Configuration, text: string): RabbitmqTransportOptions {
   const urls = urlsIn(text);
   const parsed = urls.flatMap((url) => (URL.canParse(url) ? [new URL(url)] : []));
   refuseSecondCredentials(configuration, {
@@ -65,7 +85,7 @@ export function rabbitmqOptionsOf(configuration: Configuration, text: string): R
 }
 
 /** Where problems with these options belong, if not to the URL. */
-export function placesOf(configuration: Configuration): Readonly<Record<string, string | undefined>> {
+function placesOf(configuration: Configuration): Readonly<Record<string, string | undefined>> {
   const ofTopics = (configuration.get(topics) ?? []).flatMap((topic) => [
     [`topics.${topic}`, topics.name],
     [`topics.${topic}.partitions`, rabbitmqPartitions.name],

@@ -39,7 +39,7 @@ create table if not exists waybill_dead_letter (
                   end
                 ) stored,
   primary key (origin, reader, sequence, message_id),
-  key position (position),
+  key `position` (`position`),
   -- The open rows of a lane in their order.
   key lane (origin, reader, open_lane, sequence, position),
   -- Counting by state, and finding released messages without key, which are lanes of their own and never held.

@@ -9,6 +9,13 @@ export interface DriverPartition {
   readonly partitionId: number;
 }
 
+/** `leader` -1: none. */
+export interface DriverPartitionState extends DriverPartition {
+  readonly leader: number;
+  readonly replicas: readonly number[];
+  readonly isr: readonly number[];
+}
+
 export interface DriverMessage {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -134,7 +141,16 @@ export interface DriverAdmin {
   >;
   fetchTopicOffsets(topic: string): Promise<readonly { readonly partition: number; readonly low: string; readonly high: string }[]>;
   fetchTopicMetadata(options: { readonly topics: string[] }): Promise<{
-    readonly topics: readonly { readonly name: string; readonly partitions: readonly DriverPartition[] }[];
+    readonly topics: readonly { readonly name: string; readonly partitions: readonly DriverPartitionState[] }[];
+  }>;
+  describeCluster(): Promise<{ readonly clusterId: string; readonly brokers: readonly unknown[] }>;
+  describeConfigs(options: {
+    readonly resources: { readonly type: number; readonly name: string; readonly configNames: string[] }[];
+    readonly includeSynonyms: false;
+  }): Promise<{
+    readonly resources: readonly {
+      readonly configEntries: readonly { readonly configName: string; readonly configValue: string | null }[];
+    }[];
   }>;
 }
 
