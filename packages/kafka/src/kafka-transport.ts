@@ -12,7 +12,8 @@
  * which is stored whole or not at all. What is unknown is published again under the same id, and so is what was stored when we die
  * between the answer and whoever saves it. Late writes of an earlier try can only repeat what its later try published, in order.
  *
- * Nothing outlives its call: by the call's deadline every send has settled, and one that was not written by then never will be.
+ * Nothing outlives its call: by the call's deadline every send has settled, and one that was not written by then never will be. Nor does
+ * a send begin shortly before it, only to be cut off and repeated.
  */
 import {
   behindItsKey,
@@ -24,6 +25,7 @@ import {
   type Transport,
   throwConfigProblems,
   withDeadline,
+  writeTimeMs,
 } from "@waybill/core";
 import { cutIntoBatches } from "./batches.ts";
 import { toRecord } from "./binary-mode.ts";
@@ -61,6 +63,8 @@ interface Item {
 /** One call, as every message of it meets it. */
 interface Call {
   readonly deadlineAtMs: number;
+  /** No send begins later than that: its answer could hardly come in time. */
+  readonly writeUntilMs: number;
   readonly mayWrite: (() => boolean) | undefined;
   readonly outcomes: PublishOutcome[];
   /** How many sends were written, and how many of them nobody answered: by partition. */
@@ -109,8 +113,9 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
   const send = async (items: readonly Item[], { topic, partition }: Lane, call: Call): Promise<KafkaSendResult> => {
     if (closing !== null) return { kind: "notSent", reason: "closed", code: null };
     if (call.mayWrite?.() === false) return { kind: "notSent", reason: "leaseLost", code: null };
-    const deadlineMs = Math.min(sendMsMax, call.deadlineAtMs - clock.monotonicMs());
-    if (deadlineMs <= 0) return { kind: "notSent", reason: "deadline", code: null };
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= call.writeUntilMs) return { kind: "notSent", reason: "deadline", code: null };
+    const deadlineMs = Math.min(sendMsMax, call.deadlineAtMs - nowMs);
     const producer = producers.of(topic);
     const records = items.map(({ record }) => record);
     const result = await producer.send({ topic, partition, records }, { deadlineMs, mayWrite: call.mayWrite });
@@ -169,7 +174,7 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
 
   const publishPartition = async (items: readonly Item[], lane: Lane, call: Call): Promise<void> => {
     const place = `${lane.partition} ${lane.topic}`;
-    if (!(await turns.take(place, call.deadlineAtMs - clock.monotonicMs()))) {
+    if (!(await turns.take(place, call.writeUntilMs - clock.monotonicMs()))) {
       fail(items, notSent("deadline", "topic"), lane, call);
       return;
     }
@@ -189,7 +194,7 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
     const failAll = (outcome: PublishOutcome): void => fail(items, outcome, { topic, partition: -1, stopped }, call);
     if (closing !== null) return failAll(notSent("closed", "transport"));
     if (call.mayWrite?.() === false) return failAll(notSent("leaseLost", "transport"));
-    const answer = await topics.ask(topic, call.deadlineAtMs - clock.monotonicMs());
+    const answer = await topics.ask(topic, call.writeUntilMs - clock.monotonicMs());
     if (answer.kind === "failed") return failAll(answer.outcome);
 
     let keyless: number | null = null;
@@ -215,8 +220,10 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
     { deadlineMs, mayWrite }: PublishOptions,
   ): Promise<readonly PublishOutcome[]> => {
     const behind = notSent(behindItsKey, "message");
+    const nowMs = clock.monotonicMs();
     const call: Call = {
-      deadlineAtMs: clock.monotonicMs() + deadlineMs,
+      deadlineAtMs: nowMs + deadlineMs,
+      writeUntilMs: nowMs + writeTimeMs(deadlineMs),
       mayWrite,
       outcomes: batch.map(() => behind),
       answered: new Set(),
