@@ -22,7 +22,7 @@
 import { type Clock, emit, type OnEvent, type OutgoingMessage, type PublishOutcome, withDeadline } from "@waybill/core";
 import { toPublish } from "./binary-mode.ts";
 import type { BrokerConnection } from "./connection.ts";
-import type { DriverConfirmChannel, DriverReturn } from "./driver.ts";
+import type { DriverConfirmChannel, DriverReturn, DriverTable } from "./driver.ts";
 import type { ChannelEnd, Link, LinkChannel, LinkFailure } from "./link.ts";
 import { type Evidence, failed, notSent, outcomeOf, rejectedAs } from "./outcome.ts";
 import { applyTopology, type Topology, type TopologyMode } from "./topology.ts";
@@ -37,18 +37,19 @@ export interface Call {
   onDeadline(listener: () => void): () => void;
 }
 
+/** A message that is written, or surely will not be. */
+export interface Publishing {
+  readonly outcome: Promise<PublishOutcome> | PublishOutcome;
+}
+
 export interface ExchangePublisher {
   /** Nothing is on its way, or waits to be: it may be forgotten. */
   readonly isIdle: boolean;
   /**
-   * Takes a place and writes the message. Answers as soon as it is written or surely will not be; `outcome` settles by the call's
-   * deadline. With `written` awaited before the next message, messages keep their order on the wire.
+   * Takes a place and writes the message. Answers as soon as it is written or surely will not be, at once where it can; `outcome`
+   * settles by the call's deadline. Awaited before the next one, messages keep their order on the wire.
    */
-  publish(
-    message: OutgoingMessage,
-    routingKey: string,
-    call: Call,
-  ): Promise<{ readonly outcome: Promise<PublishOutcome> | PublishOutcome }>;
+  publish(message: OutgoingMessage, routingKey: string, call: Call): Publishing | Promise<Publishing>;
   /** Waiting messages look again why they wait: the transport is closing, or the broker blocks. */
   callOff(): void;
   /** Says goodbye to an idle channel. */
@@ -84,10 +85,11 @@ interface Sent {
   readonly bytes: number;
   /** What had been heard on the link when it was written. */
   readonly heardBytes: number;
-  readonly outcome: Promise<PublishOutcome>;
-  readonly settle: (outcome: PublishOutcome) => void;
+  /** Tells the call that waits for it. */
+  tell: (outcome: PublishOutcome) => void;
   returnedCode: string | null;
-  isAnswered: boolean;
+  /** What the broker said of it, which counts in the next turn of the loop. */
+  answer: "acked" | "nacked" | null;
 }
 
 interface OpenChannel {
@@ -101,7 +103,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   const { exchange, connection, topology, mode, clock, onEvent, isClosing } = options;
   const onChannel = new Map<string, Sent>();
   /** Acked or nacked, and settled in the next turn of the loop: a return that belongs to it has arrived by then (A2). */
-  let answered: { readonly sent: Sent; readonly evidence: () => Evidence }[] = [];
+  let answered: Sent[] = [];
   let current: OpenChannel | null = null;
   let opening: Promise<Ready> | null = null;
   let users = 0;
@@ -113,6 +115,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (suspects.size > 0 && clock.monotonicMs() >= soloUntilMs) suspects.clear();
     return suspects.size > 0;
   };
+  const reuse = reusedHeaders();
   const window = createWindow(clock, { countMax: () => (isSolo() ? 1 : messagesMax), bytesMax });
 
   /** The one place where a message leaves the channel. */
@@ -120,20 +123,21 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (onChannel.get(sent.id) !== sent) return;
     onChannel.delete(sent.id);
     if (evidence.kind !== "unheard" && (evidence.kind !== "channelException" || evidence.isAlone)) suspects.delete(sent.id);
-    sent.settle(outcomeOf(evidence, exchange));
+    sent.tell(outcomeOf(evidence, exchange));
     window.giveBack(sent.bytes);
   };
 
   const settleAnswered = (): void => {
     const settled = answered;
     answered = [];
-    for (const { sent, evidence } of settled) settle(sent, evidence());
+    for (const sent of settled)
+      settle(sent, sent.answer === "nacked" ? { kind: "nacked" } : { kind: "acked", returnedCode: sent.returnedCode });
   };
 
-  const answer = (sent: Sent, evidence: () => Evidence): void => {
-    if (sent.isAnswered || onChannel.get(sent.id) !== sent) return;
-    sent.isAnswered = true;
-    answered.push({ sent, evidence });
+  const answer = (sent: Sent, word: "acked" | "nacked"): void => {
+    if (sent.answer !== null || onChannel.get(sent.id) !== sent) return;
+    sent.answer = word;
+    answered.push(sent);
     if (answered.length === 1) clock.setTimer(0, settleAnswered);
   };
 
@@ -155,7 +159,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   const onChannelEnd = (ended: OpenChannel, end: ChannelEnd): void => {
     if (current !== ended) return;
     current = null;
-    const unanswered = [...onChannel.values()].filter((sent) => !sent.isAnswered);
+    const unanswered = [...onChannel.values()].filter((sent) => sent.answer === null);
     if (end.isLinkLost) {
       for (const sent of unanswered) settle(sent, { kind: "unheard", scope: "transport", failure: end });
       return;
@@ -221,7 +225,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
 
   /** Nobody is heard of, or not about this: the deadline of a message that was written has passed. */
   const giveUp = (sent: Sent): void => {
-    if (onChannel.get(sent.id) !== sent || sent.isAnswered || current === null) return;
+    if (onChannel.get(sent.id) !== sent || sent.answer !== null || current === null) return;
     const { link, channel } = current;
     const failure = failed("deadline");
     if (link.heardBytes === sent.heardBytes) {
@@ -230,7 +234,8 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     }
     // The broker is there, and silent about this exchange alone: a queue without a majority, for one. Others must not suffer for it.
     current = null;
-    for (const each of [...onChannel.values()].filter((one) => !one.isAnswered)) settle(each, { kind: "unheard", scope: "topic", failure });
+    for (const each of [...onChannel.values()].filter((one) => one.answer === null))
+      settle(each, { kind: "unheard", scope: "topic", failure });
     channel.close(goodbyeMs).catch(() => undefined); // a link that is silent then is reset
   };
 
@@ -238,18 +243,25 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
 
   /** The outcome of what is on the channel, as a call sees it: by its deadline. */
   const within = (call: Call, sent: Sent): Promise<PublishOutcome> =>
-    new Promise((resolve, reject) => {
+    new Promise((resolve) => {
       const forget = call.onDeadline(() => {
         const isBlocked = current !== null && current.link.blocked !== null;
-        if (isBlocked && !sent.isAnswered) resolve(outcomeOf(unheardBehindAlarm, exchange));
+        if (isBlocked && sent.answer === null) resolve(outcomeOf(unheardBehindAlarm, exchange));
         else giveUp(sent);
       });
-      const settled = (outcome: PublishOutcome): void => {
+      const before = sent.tell;
+      sent.tell = (outcome) => {
+        before(outcome);
         forget();
         resolve(outcome);
       };
-      sent.outcome.then(settled, reject);
     });
+
+  /** What is on the channel already, from a call that has given it up or from the same one: its confirm counts for this one, too. */
+  const join = (call: Call, sent: Sent): Publishing =>
+    current !== null && current.link.blocked !== null
+      ? { outcome: outcomeOf(unheardBehindAlarm, exchange) }
+      : { outcome: within(call, sent) };
 
   /** Writes, in one synchronous step from the last question to the caller to the driver's buffer. */
   const write = (message: OutgoingMessage, routingKey: string, { link, channel }: OpenChannel, call: Call): Sent | PublishOutcome => {
@@ -258,24 +270,20 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (isClosing()) return notSent(exchange, failed("closed"), "transport");
     if (clock.monotonicMs() >= call.writeUntilMs) return notSent(exchange, failed("deadline"), "topic");
     if (call.mayWrite?.() === false) return notSent(exchange, failed("leaseLost"), "transport");
-    let resolve: (outcome: PublishOutcome) => void = () => undefined;
-    const outcome = new Promise<PublishOutcome>((settled) => {
-      resolve = settled;
-    });
     const { id } = message;
     const sent: Sent = {
       id,
       bytes: bytesOf(message),
       heardBytes: link.heardBytes,
-      outcome,
-      settle: resolve,
+      tell: () => undefined,
       returnedCode: null,
-      isAnswered: false,
+      answer: null,
     };
     try {
       // Its answer is about the driver's buffer, which takes everything (A11); our window is the bound.
-      channel.driver.publish(exchange, routingKey, made.content, made.options, (error) => {
-        if (error === null) answer(sent, () => ({ kind: "acked", returnedCode: sent.returnedCode }));
+      const published = { ...made.options, headers: reuse(made.options.headers) };
+      channel.driver.publish(exchange, routingKey, made.content, published, (error) => {
+        if (error === null) answer(sent, "acked");
         else if (channel.isOpen) onRefused(sent, channel);
       });
     } catch (error) {
@@ -289,23 +297,45 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   /** The driver has one word for a nack and for a channel that closes; in the next turn of the loop we know which it was. */
   const onRefused = (sent: Sent, channel: LinkChannel<DriverConfirmChannel>): void => {
     clock.setTimer(0, () => {
-      if (channel.isOpen) answer(sent, () => ({ kind: "nacked" }));
+      if (channel.isOpen) answer(sent, "nacked");
     });
   };
 
-  const publishWithPlace = async (
-    message: OutgoingMessage,
-    routingKey: string,
-    call: Call,
-  ): Promise<Sent | PublishOutcome | "notAlone"> => {
+  /** Writes with a place in hand, and gives it back if nothing came of it. */
+  const writeWithPlace = (message: OutgoingMessage, routingKey: string, open: OpenChannel, call: Call, bytes: number): Publishing => {
+    const before = onChannel.get(message.id);
+    const written = before === undefined ? write(message, routingKey, open, call) : before;
+    if (!("kind" in written) && before === undefined) return { outcome: within(call, written) };
+    window.giveBack(bytes);
+    return "kind" in written ? { outcome: written } : join(call, written);
+  };
+
+  /** null: it had its place before solo began, and must wait for another. */
+  const publishWithPlace = async (message: OutgoingMessage, routingKey: string, call: Call, bytes: number): Promise<Publishing | null> => {
     const now = await ready(call);
-    if (now.kind === "notSent") return now.outcome;
+    if (now.kind === "open" && now.open === current && now.open.link.blocked === null && !(isSolo() && onChannel.size > 0))
+      return writeWithPlace(message, routingKey, now.open, call, bytes);
+    window.giveBack(bytes);
+    if (now.kind === "notSent") return { outcome: now.outcome };
+    const { link, channel } = now.open;
     if (now.open !== current)
-      return notSent(exchange, now.open.channel.end ?? failed("channelClosed"), now.open.link.isOpen ? "topic" : "transport");
-    if (now.open.link.blocked !== null) return notSent(exchange, failed("blocked"), "transport", blockedAgainMs);
-    // It had its place before solo began.
-    if (isSolo() && onChannel.size > 0) return "notAlone";
-    return write(message, routingKey, now.open, call);
+      return { outcome: notSent(exchange, channel.end ?? failed("channelClosed"), link.isOpen ? "topic" : "transport") };
+    if (link.blocked !== null) return { outcome: notSent(exchange, failed("blocked"), "transport", blockedAgainMs) };
+    return null;
+  };
+
+  const publishInTurn = async (message: OutgoingMessage, routingKey: string, call: Call): Promise<Publishing> => {
+    users += 1;
+    try {
+      const bytes = bytesOf(message);
+      for (;;) {
+        if (!(await window.take(bytes, call.writeUntilMs - clock.monotonicMs()))) return { outcome: noPlace() };
+        const publishing = await publishWithPlace(message, routingKey, call, bytes);
+        if (publishing !== null) return publishing;
+      }
+    } finally {
+      users -= 1;
+    }
   };
 
   /** Why there was no place. */
@@ -319,26 +349,14 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     get isIdle() {
       return users === 0 && onChannel.size === 0 && opening === null;
     },
-    async publish(message, routingKey, call) {
+    publish(message, routingKey, call) {
       const before = onChannel.get(message.id);
-      if (before !== undefined) {
-        // Given up by an earlier call while the broker is blocked, and still on its way: its confirm counts for this one.
-        if (current !== null && current.link.blocked !== null) return { outcome: outcomeOf(unheardBehindAlarm, exchange) };
-        return { outcome: within(call, before) };
-      }
-      users += 1;
-      try {
-        const bytes = bytesOf(message);
-        for (;;) {
-          if (!(await window.take(bytes, call.writeUntilMs - clock.monotonicMs()))) return { outcome: noPlace() };
-          const written = await publishWithPlace(message, routingKey, call);
-          if (written !== "notAlone" && !("kind" in written)) return { outcome: within(call, written) };
-          window.giveBack(bytes);
-          if (written !== "notAlone") return { outcome: written };
-        }
-      } finally {
-        users -= 1;
-      }
+      if (before !== undefined) return join(call, before);
+      // Nothing to wait for, as for all but a few messages: not even a turn of the loop.
+      if (current === null || current.link.blocked !== null || isSolo()) return publishInTurn(message, routingKey, call);
+      const bytes = bytesOf(message);
+      if (!window.takeNow(bytes)) return publishInTurn(message, routingKey, call);
+      return writeWithPlace(message, routingKey, current, call, bytes);
     },
     callOff: () => window.callOff(),
     async close(deadlineMs) {
@@ -346,6 +364,26 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
       current = null;
       await open?.channel.close(deadlineMs);
     },
+  };
+}
+
+/** Sets of names at a time; services have a handful. */
+const headerSetsMax = 64;
+
+/**
+ * The driver makes a message's headers the prototype of another object, for which the engine prepares every new one at length: half of
+ * what a message costs us. It has written them into a buffer when `publish` returns, so one object for each set of names serves all.
+ */
+function reusedHeaders(): (headers: DriverTable) => DriverTable {
+  const bySet = new Map<string, Record<string, unknown>>();
+  return (headers) => {
+    const names = Object.keys(headers).join(" ");
+    const known = bySet.get(names);
+    if (known !== undefined) return Object.assign(known, headers);
+    if (bySet.size >= headerSetsMax) bySet.clear();
+    const made = { ...headers };
+    bySet.set(names, made);
+    return made;
   };
 }
 

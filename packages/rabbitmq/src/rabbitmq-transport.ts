@@ -16,7 +16,6 @@ import {
   type Clock,
   type ConfigProblem,
   emit,
-  isWaybillError,
   lanesByTopic,
   type OnEvent,
   type OutgoingMessage,
@@ -30,15 +29,15 @@ import {
   type Transport,
   throwConfigProblems,
   topicProblem,
-  waybillError,
   withDeadline,
   writeTimeMs,
 } from "@waybill/core";
 import { checkConnection, type RabbitmqConnectionOptions } from "./address.ts";
 import { brokerConnection } from "./connection.ts";
 import { type DestinationOptions, destinations } from "./destination.ts";
-import { type Call, type ExchangePublisher, exchangePublisher } from "./exchange-publisher.ts";
-import type { Link, LinkFailure } from "./link.ts";
+import { type Call, type ExchangePublisher, exchangePublisher, type Publishing } from "./exchange-publisher.ts";
+import type { Link } from "./link.ts";
+import { linkError } from "./link-error.ts";
 import { checkManagement, inspect, refusal } from "./management.ts";
 import { failed, notSent, rejectedAs } from "./outcome.ts";
 import { applyTopology, checkQueues, type RabbitmqQueue, type Topology, type TopologyMode } from "./topology.ts";
@@ -160,17 +159,14 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
     return made;
   };
 
-  /** `written` ends when the message is on the wire or surely will not be. */
-  const publishOne = async (
-    message: OutgoingMessage,
-    call: Call,
-  ): Promise<{ readonly outcome: Promise<PublishOutcome> | PublishOutcome }> => {
+  /** Answers when the message is on the wire or surely will not be: at once where it can. */
+  const publishOne = (message: OutgoingMessage, call: Call): Publishing | Promise<Publishing> => {
     if (isClosing) return { outcome: notSent(here, failed("closed"), "transport") };
     if (topicProblem(message.topic) !== null) return { outcome: rejectedAs(here, failed("topicInvalid")) };
     const { exchange, routingKey } = to.routeOf(message);
     const publisher = publisherOf(exchange);
     if (publisher === null) return { outcome: notSent(exchange, failed("channelsBusy"), "topic") };
-    return await publisher.publish(message, routingKey, call);
+    return publisher.publish(message, routingKey, call);
   };
 
   const publish = async (
@@ -186,7 +182,9 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
       for (const place of lane) {
         const message = batch[place];
         if (message === undefined) return;
-        const outcome = await (await publishOne(message, call)).outcome;
+        const publishing = publishOne(message, call);
+        const { outcome: known } = publishing instanceof Promise ? await publishing : publishing;
+        const outcome = known instanceof Promise ? await known : known;
         outcomes[place] = outcome;
         if (outcome.kind !== "confirmed") return; // the rest of the lane is behind it, as it was from the start
       }
@@ -239,17 +237,12 @@ export function rabbitmqTransport(options: RabbitmqTransportOptions): RabbitmqTr
     await connection.close({ deadlineMs: Math.max(0, deadlineAtMs - clock.monotonicMs()) });
   };
 
-  const unusable = ({ reason, brokerCode, cause }: LinkFailure): Error =>
-    isWaybillError(cause, "WAYBILL_CONFIG_INVALID")
-      ? cause
-      : waybillError("WAYBILL_TRANSPORT", `RabbitMQ cannot be used: ${reason}.`, { system: "rabbitmq", reason, brokerCode }, cause);
-
   const start = async (deadlineMs: number): Promise<void> => {
     const connected = await connection.connect(deadlineMs);
-    if (connected.kind === "failed") throw unusable(connected.failure);
+    if (connected.kind === "failed") throw linkError(connected.failure);
     const { link } = connected;
     const wrong = await applyTopology(link, { exchanges: to.exchanges, queues }, mode, deadlineMs);
-    if (wrong !== null) throw wrong.kind === "refused" ? wrong.error : unusable(wrong.failure);
+    if (wrong !== null) throw wrong.kind === "refused" ? wrong.error : linkError(wrong.failure);
     if (management === null) return;
     const bound = queues.flatMap(({ bindings = [] }) => bindings.map(({ exchange }) => exchange));
     const exchanges = [...new Set([...to.exchanges, ...bound])];

@@ -3,7 +3,9 @@ import type { Clock } from "@waybill/core";
 /** Places for what is on its way, bounded by count and by bytes, given out in the order in which they were asked for. */
 export interface Window {
   readonly count: number;
-  /** True with a place, which must be given back; false if none came free in time, or the wait was called off. */
+  /** True with a place, which must be given back; false if there is none, or others wait for one. */
+  takeNow(bytes: number): boolean;
+  /** The same, after waiting for one; false if none came free in time, or the wait was called off. */
   take(bytes: number, waitMs: number): Promise<boolean>;
   giveBack(bytes: number): void;
   /** Calls off every wait: those who wait learn why elsewhere. */
@@ -43,15 +45,19 @@ export function createWindow(clock: Clock, { countMax, bytesMax }: WindowLimits)
     }
   };
 
+  const takeNow = (more: number): boolean => {
+    if (waiting.size > 0 || !fits(more)) return false;
+    enter(more);
+    return true;
+  };
+
   return {
     get count() {
       return count;
     },
+    takeNow,
     take(more, waitMs) {
-      if (waiting.size === 0 && fits(more)) {
-        enter(more);
-        return Promise.resolve(true);
-      }
+      if (takeNow(more)) return Promise.resolve(true);
       if (waitMs <= 0) return Promise.resolve(false);
       return new Promise((resolve) => {
         const entry: Waiting = {
