@@ -178,6 +178,35 @@ await forEachMysql((server) =>
       expect(await stored()).toEqual([{ id: hostile.slice(0, 40), big: "1", bytes: null, json: hostile }]);
     });
 
+    test("text beyond ASCII is never stored as something else: a session that is not utf8mb4 is refused with it", async () => {
+      const text = "ü 世界 🚚";
+      for (const charset of ["utf8", "latin1"]) {
+        const narrow = await mysql.createConnection({
+          uri: own.url,
+          charset: charset === "utf8" ? "UTF8_GENERAL_CI" : "LATIN1_SWEDISH_CI",
+        });
+        await narrow.beginTransaction();
+        await toTx(narrow).query(insert, ["plain", "1", null, "ascii"]);
+        expect(await codeOf(() => toTx(narrow).query(insert, ["b", "1", null, text]))).toBe("WAYBILL_CONFIG_INVALID");
+        await narrow.rollback();
+        await narrow.end();
+        const narrowShop = knex({ client: "mysql2", connection: { uri: own.url, charset }, pool: { min: 0, max: 1 } });
+        const refused = narrowShop.transaction(async (trx) => {
+          await toTx(trx).query(insert, ["c", "1", null, text]);
+        });
+        expect(await codeOf(() => refused)).toBe("WAYBILL_CONFIG_INVALID");
+        await narrowShop.destroy();
+      }
+      await client.beginTransaction();
+      await toTx(client).query(insert, ["d", "1", null, text]);
+      await client.commit();
+      await shop.transaction((trx) => toTx(trx).query(insert, ["e", "1", null, text]));
+      expect(await stored()).toMatchObject([
+        { id: "d", json: text },
+        { id: "e", json: text },
+      ]);
+    });
+
     test("a value that is none is refused before anything is sent, and the transaction lives on", async () => {
       await shop.transaction(async (trx) => {
         const tx = toTx(trx);

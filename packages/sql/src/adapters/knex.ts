@@ -5,7 +5,7 @@ import { createPoison, type Poison, type SentStatement } from "../poison.ts";
 import { checkSqlValues, withBuffers } from "../sql-value.ts";
 import type { Dialect, Row, SqlValue, Tx } from "../tx.ts";
 import { joinedError, poisonedError } from "./joined-error.ts";
-import { askStatus, checkEscapes, checkInTransaction, statusIn } from "./mysql-status.ts";
+import { askCharset, askStatus, checkCharset, checkEscapes, checkInTransaction, hasForeignText, statusIn } from "./mysql-status.ts";
 import { checkQuestionMarks, toQuestionMarks } from "./question-marks.ts";
 
 /**
@@ -25,6 +25,9 @@ export interface KnexTransaction {
  * PostgreSQL has rolled everything back then, MySQL a part. At least nothing further of ours may join it.
  */
 const poisons = new WeakMap<KnexTransaction, Poison>();
+
+/** Transactions on MySQL whose character set was looked at. */
+const utf8 = new WeakSet<KnexTransaction>();
 
 /** knex's names for what it speaks to. */
 const dialects: Readonly<Record<string, Dialect>> = { postgresql: "postgres", mysql: "mysql" };
@@ -79,14 +82,24 @@ async function runOnMysql(transaction: KnexTransaction, statement: JoinedStateme
       checkInTransaction(status);
       checkEscapes(status);
     }
-    const raw = transaction.raw(statement.sql, withBuffers(statement.values)) as PromiseLike<unknown> & Partial<TakesOptions>;
-    const [result] = (await (raw.options?.(rowOptions) ?? raw)) as readonly unknown[];
+    if (hasForeignText(statement.values) && !utf8.has(transaction)) {
+      checkCharset(await answerOf(transaction, askCharset, []));
+      utf8.add(transaction);
+    }
+    const result = await answerOf(transaction, statement.sql, withBuffers(statement.values));
     return Array.isArray(result) ? (result as readonly Row[]) : [];
   } catch (error) {
     const told = isWaybillError(error) ? error : mysqlError("a statement in your transaction", error);
     poison.failed(statement, told, mayRepeatStatement({ errno: errnoOf(error) }));
     throw told;
   }
+}
+
+/** What the driver answers, parsed as on our own connections. */
+async function answerOf(transaction: KnexTransaction, sql: string, values: readonly SqlValue[]): Promise<unknown> {
+  const raw = transaction.raw(sql, values) as PromiseLike<unknown> & Partial<TakesOptions>;
+  const [result] = (await (raw.options?.(rowOptions) ?? raw)) as readonly unknown[];
+  return result;
 }
 
 /** A statement of knex that has not been sent yet hands these on to the driver. */

@@ -5,9 +5,13 @@
  * somebody swallowed the session goes on in autocommit.
  */
 import { throwConfigProblems, waybillError } from "@waybill/core";
+import type { SqlValue } from "../tx.ts";
 
 /** Does nothing, and is answered with an OK packet. */
 export const askStatus = "do 0";
+
+/** Which bytes the session takes for which text. One row. */
+export const askCharset = "select @@character_set_client as charset";
 
 const inTransaction = 0x0001;
 const autocommit = 0x0002;
@@ -33,4 +37,23 @@ export function checkEscapes(status: number): void {
   if ((status & noBackslashEscapes) === 0) return;
   const problem = "has NO_BACKSLASH_ESCAPES, with which knex cannot send values safely; take it out of the session's sql_mode";
   throwConfigProblems("The transaction", [{ option: "sql_mode", problem }]);
+}
+
+/** Whether the bytes of these values hang on the session's character set: ASCII is the same in all that a client may have. */
+export function hasForeignText(values: readonly SqlValue[]): boolean {
+  return values.some((value) => typeof value === "string" && Buffer.byteLength(value) !== value.length);
+}
+
+/**
+ * The driver writes text in the session's character set, and what that has no bytes for becomes something else without a word: a key or a
+ * payload of another message.
+ *
+ * @throws WAYBILL_CONFIG_INVALID unless the answer to `askCharset` is the one that has bytes for every text
+ */
+export function checkCharset(rows: unknown): void {
+  const row: unknown = Array.isArray(rows) ? rows[0] : null;
+  const charset: unknown = typeof row === "object" && row !== null ? (row as { charset?: unknown }).charset : null;
+  if (charset === "utf8mb4") return;
+  const problem = `is ${typeof charset === "string" ? charset : "not to be seen"}, which cannot hold every text; connect with charset utf8mb4, the driver's default`;
+  throwConfigProblems("The transaction", [{ option: "charset", problem }]);
 }
