@@ -4,7 +4,7 @@
  * Its `disconnect()` waits for a send that hangs, and a send that outlives it connects again and is written afterwards. So we never
  * call it. `destroy` ends every socket at once and refuses new ones: from then on nothing of this client can leave the process.
  * Every frame passes `mayLeave` before it is written; one that may not leave is dropped, and whoever waits for its answer is told
- * otherwise by the one who said no.
+ * otherwise by the one who said no. What comes in and cannot be read ends its socket: the library throws it at the process.
  */
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
@@ -25,10 +25,25 @@ export function createSockets(tls: KafkaTls | null, mayLeave: (frame: Uint8Array
   const opened = new Set<Socket>();
   let isDestroyed = false;
 
-  const guard = (socket: Socket): void => {
+  const guardWrites = (socket: Socket): void => {
     const write = socket.write.bind(socket) as (bytes: Uint8Array, ...rest: unknown[]) => boolean;
     socket.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
       isDestroyed || !mayLeave(bytes) ? true : write(bytes, ...rest)) as Socket["write"];
+  };
+
+  const guardReads = (socket: Socket): void => {
+    const on = socket.on.bind(socket) as (name: string, listener: (...values: unknown[]) => void) => Socket;
+    const guarded =
+      (listener: (...values: unknown[]) => void) =>
+      (...values: unknown[]): void => {
+        try {
+          listener(...values);
+        } catch (error) {
+          socket.destroy(error as Error);
+        }
+      };
+    socket.on = ((name: string, listener: (...values: unknown[]) => void) =>
+      on(name, name === "data" ? guarded(listener) : listener)) as Socket["on"];
   };
 
   return {
@@ -45,7 +60,8 @@ export function createSockets(tls: KafkaTls | null, mayLeave: (frame: Uint8Array
           : tlsConnect({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...tlsOptions(tls) }, ready);
       socket.setNoDelay(true);
       socket.setKeepAlive(true, keepAliveDelayMs);
-      guard(socket);
+      guardWrites(socket);
+      guardReads(socket);
       opened.add(socket);
       socket.once("close", () => opened.delete(socket));
       // The library waits for ever for a socket that ends before it is ready, such as plain TCP that was dialled with TLS.
