@@ -10,6 +10,7 @@ import { kafkaSource, kafkaTransport } from "@waybill/kafka";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
 import { type Child, type StartedKafka, startChild, startKafka, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { publishUntilConfirmed } from "./sample-messages.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
 
@@ -61,7 +62,7 @@ function placed(topic: string, key: number | null, id: string = newMessageId()):
 }
 
 async function publish(messages: readonly OutgoingMessage[]): Promise<void> {
-  const transport = kafkaTransport({ brokers: kafka.addresses });
+  const transport = kafkaTransport({ client, brokers: kafka.addresses });
   try {
     await publishUntilConfirmed(transport, messages, { withinMs: 90_000 });
   } finally {
@@ -130,7 +131,7 @@ describe("a consumer killed at any event leaves one effect of each message, each
     const group = randomUUID();
     const start = (env: Readonly<Record<string, string>>): Promise<Child> =>
       startChild(program, {
-        env: { DATABASE_URL: place.url, BROKERS: kafka.addresses.join(","), GROUP: group, TOPIC: topic, ...env },
+        env: { DATABASE_URL: place.url, BROKERS: kafka.addresses.join(","), CLIENT: client, GROUP: group, TOPIC: topic, ...env },
       });
     const messages = [
       ...Array.from({ length: 8 }, (_, n) => placed(topic, n % 3)),
@@ -166,7 +167,7 @@ test("a broker killed three times under two members, one of which leaves, costs 
       await tx.query("insert into effect (message_id) values ($1)", [id]);
     });
     const times = { sessionTimeoutMs: 6_000, heartbeatMs: 500, rebalanceTimeoutMs: 6_000, silenceMs: 10_000 };
-    const source = kafkaSource({ brokers: kafka.addresses, groupId: group, topics: [topic], ...times, onEvent });
+    const source = kafkaSource({ client, brokers: kafka.addresses, groupId: group, topics: [topic], ...times, onEvent });
     const stop = new AbortController();
     const run = inbox.run(source, { signal: stop.signal });
     run.catch(() => undefined);
@@ -225,7 +226,7 @@ test("a stranger's record becomes a dead letter, and those behind it are handled
     await tx.query("insert into effect (message_id) values ($1)", [id]);
   });
   const stop = new AbortController();
-  const run = inbox.run(kafkaSource({ brokers: kafka.addresses, groupId: randomUUID(), topics: [topic] }), { signal: stop.signal });
+  const run = inbox.run(kafkaSource({ client, brokers: kafka.addresses, groupId: randomUUID(), topics: [topic] }), { signal: stop.signal });
   await untilEffects(1);
   await waitUntil(async () => (await database.query("select 1 from waybill_dead_letter", [])).length === 2, { what: "both are put aside" });
   stop.abort();

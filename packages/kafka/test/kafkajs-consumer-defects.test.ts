@@ -1,9 +1,10 @@
-/** The consumer's defects of the library, each made to happen on a real broker: what the source makes of them. */
+/** The consumer's defects of kafkajs, each made to happen on a real broker: what the source makes of them, and that it does as well on the client of the run. */
 import { randomUUID } from "node:crypto";
 import type { Delivery, OutgoingMessage, Settlement } from "@waybill/core";
 import { type KafkaSourceOptions, kafkaSource } from "@waybill/kafka";
 import { testBroker, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { type Consuming, consuming, sourceEvents } from "./consuming.ts";
 import { messagesOf } from "./sample-messages.ts";
 import { type Sender, senderTo } from "./send-records.ts";
@@ -24,7 +25,7 @@ afterAll(async () => {
 const sessionTimeoutMs = 6_000;
 
 const member = (groupId: string, topic: string, options: Partial<KafkaSourceOptions> = {}) =>
-  kafkaSource({ brokers: topics.addresses, groupId, topics: [topic], sessionTimeoutMs, heartbeatMs: 1_000, ...options });
+  kafkaSource({ client, brokers: topics.addresses, groupId, topics: [topic], sessionTimeoutMs, heartbeatMs: 1_000, ...options });
 
 const done = { kind: "done" } as const;
 

@@ -5,6 +5,7 @@ import type { OutgoingMessage } from "@waybill/core";
 import { type KafkaSourceOptions, kafkaSource, kafkaTransport } from "@waybill/kafka";
 import { type StartedKafka, startKafka, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { client } from "./client-under-test.ts";
 import { consuming, sourceEvents } from "./consuming.ts";
 import { messagesOf, publishUntilConfirmed } from "./sample-messages.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
@@ -16,7 +17,7 @@ const quick: Partial<KafkaSourceOptions> = { sessionTimeoutMs: 6_000, heartbeatM
 
 /** Stores messages whatever the brokers go through meanwhile. What is stored twice is known by its id. */
 async function store(addresses: readonly string[], messages: readonly OutgoingMessage[]): Promise<void> {
-  const transport = kafkaTransport({ brokers: addresses });
+  const transport = kafkaTransport({ client, brokers: addresses });
   try {
     await publishUntilConfirmed(transport, messages, { withinMs: 90_000 });
   } finally {
@@ -62,14 +63,14 @@ describe("three brokers", () => {
     const topic = await topics.create({ replicas: 3 });
     const make = messagesOf(topic);
     // The offsets' topic is made when the first group comes.
-    const first = consuming(kafkaSource({ brokers: kafka.addresses, groupId: randomUUID(), topics: [topic], ...quick }));
+    const first = consuming(kafkaSource({ client, brokers: kafka.addresses, groupId: randomUUID(), topics: [topic], ...quick }));
     await store(kafka.addresses, [make()]);
     await first.until("the first message is handled", () => first.finished.length === 1);
     await first.end();
 
     const { groupId, coordinator } = await groupElsewhere(await leaderOf(topic, 0));
     const events = sourceEvents();
-    const source = kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
+    const source = kafkaSource({ client, brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
     const running = consuming(source);
     const untilHandled = (messages: readonly OutgoingMessage[]): Promise<void> =>
       running.until("they are handled", () => messages.every(({ id }) => running.finished.includes(id)), 120_000);
@@ -115,13 +116,13 @@ describe("three brokers", () => {
     const make = messagesOf(topic);
     const events = sourceEvents();
     const groupId = randomUUID();
-    const source = kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
+    const source = kafkaSource({ client, brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
     const running = consuming(source, async () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       return done;
     });
     const sent: OutgoingMessage[] = [];
-    const transport = kafkaTransport({ brokers: kafka.addresses });
+    const transport = kafkaTransport({ client, brokers: kafka.addresses });
     let isEnough = false;
     const sending = (async () => {
       while (!isEnough) {
@@ -159,6 +160,7 @@ describe("one broker", () => {
       const topic = await topics.create();
       const failureOf = async (options: Partial<KafkaSourceOptions>): Promise<unknown> => {
         const source = kafkaSource({
+          client,
           brokers: kafka.addresses,
           groupId: randomUUID(),
           topics: [topic],
@@ -201,7 +203,7 @@ describe("one broker", () => {
         isDead = resolve;
       });
       const groupId = randomUUID();
-      const source = kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
+      const source = kafkaSource({ client, brokers: kafka.addresses, groupId, topics: [topic], ...quick, onEvent: events.onEvent });
       const running = consuming(source, async () => {
         await dead;
         return done;
@@ -217,7 +219,7 @@ describe("one broker", () => {
       expect(running.failure()).toBeNull();
       for (const { id } of messages) expect(running.finished).toContain(id);
       await running.end();
-      const next = consuming(kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick }));
+      const next = consuming(kafkaSource({ client, brokers: kafka.addresses, groupId, topics: [topic], ...quick }));
       const last = make();
       await store(kafka.addresses, [last]);
       await next.until("the next one begins behind all that", () => next.finished.includes(last.id));
@@ -239,7 +241,15 @@ describe("one broker", () => {
       const topic = await topics.create();
       const events = sourceEvents();
       const groupId = randomUUID();
-      const source = kafkaSource({ brokers: kafka.addresses, groupId, topics: [topic], ...quick, rebuildsMax: 2, onEvent: events.onEvent });
+      const source = kafkaSource({
+        client,
+        brokers: kafka.addresses,
+        groupId,
+        topics: [topic],
+        ...quick,
+        rebuildsMax: 2,
+        onEvent: events.onEvent,
+      });
       const running = consuming(source);
       await running.ended;
       expect(running.failure()).toMatchObject({ code: "WAYBILL_TRANSPORT", facts: { system: "kafka", reason: "coordinatorNotFound" } });

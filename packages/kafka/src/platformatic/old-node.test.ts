@@ -1,5 +1,6 @@
 import { isWaybillError } from "@waybill/core";
 import { expect, test } from "vitest";
+import { kafkaSource } from "../kafka-source.ts";
 import { kafkaTransport } from "../kafka-transport.ts";
 import { nodeProblem } from "./requirements.ts";
 
@@ -18,10 +19,11 @@ function problemsOf(call: () => unknown): readonly string[] {
 
 const isOld = nodeProblem(process.versions.node) !== null;
 
-test.runIf(isOld)("on a Node that cannot run the library, a transport says so when it is made", () => {
-  expect(problemsOf(() => kafkaTransport(connection))).toEqual([
-    `client platformatic needs Node 22.22, 24.6 or newer, and this is ${process.versions.node}; client kafkajs does with it`,
-  ]);
+test.runIf(isOld)("on a Node that cannot run the library, transport and source say so when they are made", () => {
+  for (const call of [() => kafkaTransport(connection), () => kafkaSource({ ...connection, groupId: "g", topics: ["orders"] })])
+    expect(problemsOf(call)).toEqual([
+      `client platformatic needs Node 22.22, 24.6 or newer, and this is ${process.versions.node}; client kafkajs does with it`,
+    ]);
 });
 
 test.runIf(!isOld)("on a Node that can run the library, making a transport opens nothing", async () => {

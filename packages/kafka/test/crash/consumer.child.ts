@@ -2,16 +2,16 @@
  * A consumer that is killed: a member of a group, with an inbox behind it. The handler has one effect per message; it fails once for
  * ids that begin with `fails`, and refuses those that begin with `rejected`.
  *
- * Environment: DATABASE_URL, BROKERS, GROUP, TOPIC · KILL_AT the event at which it kills itself, KILL_NTH the how many-th · STOP_AFTER so
+ * Environment: DATABASE_URL, BROKERS, GROUP, TOPIC, CLIENT · KILL_AT the event at which it kills itself, KILL_NTH the how many-th · STOP_AFTER so
  * many settled messages it stops. It tells every event, and `ended` when nothing is left to do but to exit.
  */
 import { catalogue, message, type OnEvent, type WaybillEvent } from "@waybill/core";
 import { createInbox, reject } from "@waybill/inbox";
-import { kafkaSource } from "@waybill/kafka";
+import { type KafkaClientName, kafkaSource } from "@waybill/kafka";
 import { openDatabase } from "@waybill/sql";
 import { killOnEvent, tellParent } from "@waybill/testing";
 
-const { DATABASE_URL = "", BROKERS = "", GROUP = "", TOPIC = "", KILL_AT, KILL_NTH = "1", STOP_AFTER } = process.env;
+const { DATABASE_URL = "", BROKERS = "", GROUP = "", TOPIC = "", CLIENT = "kafkajs", KILL_AT, KILL_NTH = "1", STOP_AFTER } = process.env;
 const shop = catalogue({
   source: "/order-service",
   placed: message<{ readonly n: number }>({ type: "shop.placed.v1", topic: "orders" }),
@@ -41,6 +41,7 @@ process.stdin.once("data", () => stop.abort());
 
 const source = kafkaSource({
   brokers: BROKERS.split(","),
+  client: CLIENT as KafkaClientName,
   groupId: GROUP,
   topics: [TOPIC],
   sessionTimeoutMs: 2_000,
