@@ -64,6 +64,19 @@ describe("waybill relay over a broker", () => {
     },
   );
 
+  test.each(brokers)("from MariaDB to $name, too", async ({ url, make }) => {
+    const mariadb = await testDatabase({ server: "mariadb-local" });
+    closers.push(() => mariadb.drop());
+    await migrate(mariadb.url);
+    const to = await topicOf(make());
+    const running = await relay(["--transport", url], { WAYBILL_DATABASE: mariadb.url });
+    await insertMessages(mariadb.url, 100, { topic: to.topic, key: "k" });
+    await waitUntil(async () => (await to.count()) >= 100, { what: "all lie in the broker", ...patience });
+    expect(await metricsOf(running)).toMatch(/^waybill_relay_backlog_ids\{[^}]*\} \d+$/m);
+    running.kill("SIGTERM");
+    expect(await running.exited).toEqual({ code: 0, signal: null });
+  });
+
   test.each([
     ["Kafka", "kafka://u:canary@127.0.0.1:PORT", "relay.retrying"],
     ["RabbitMQ", "amqp://u:canary@127.0.0.1:PORT/shop", "rabbitmq.connectFailed"],

@@ -224,7 +224,7 @@ await forEachDatabase((server) =>
             "--key-policy",
             "drop",
           ],
-          { WAYBILL_DATABASE: "mysql://u:canary2@h/d", WAYBILL_SIGNING_SECRETS: "canary3", WAYBILL_STREAM: "a", WAYBILL_STREAM_FILE: "b" },
+          { WAYBILL_DATABASE: "oracle://u:canary2@h/d", WAYBILL_SIGNING_SECRETS: "canary3", WAYBILL_STREAM: "a", WAYBILL_STREAM_FILE: "b" },
         );
         expect(ran.code).toBe(2);
         expect(ran.stdout).toBe("");
@@ -234,7 +234,7 @@ await forEachDatabase((server) =>
           "--admin: must be",
           "--schema: must be",
           "--key-policy: must be hold or skip",
-          "WAYBILL_DATABASE: mysql is not supported",
+          "WAYBILL_DATABASE: must be a URL that begins with postgres://",
           "WAYBILL_SIGNING_SECRETS: ",
           "WAYBILL_STREAM: is given twice",
         ]) {
