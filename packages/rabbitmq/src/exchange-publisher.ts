@@ -202,7 +202,10 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     const channel = opened.value;
     const made: OpenChannel = { link, channel };
     current = made;
-    channel.driver.on("return", (returned) => onReturn(link.broker, returned));
+    channel.driver.on("return", (returned) => {
+      // Of a channel that was given up it tells nothing of what was published again since.
+      if (current === made) onReturn(link.broker, returned);
+    });
     const forgetBlocked = link.onBlocked((isBlocked) => {
       if (isBlocked) window.callOff();
     });
@@ -244,17 +247,19 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   /** The outcome of what is on the channel, as a call sees it: by its deadline. */
   const within = (call: Call, sent: Sent): Promise<PublishOutcome> =>
     new Promise((resolve) => {
-      const forget = call.onDeadline(() => {
-        const isBlocked = current !== null && current.link.blocked !== null;
-        if (isBlocked && sent.answer === null) resolve(outcomeOf(unheardBehindAlarm, exchange));
-        else giveUp(sent);
-      });
       const before = sent.tell;
+      let forget = (): void => undefined;
       sent.tell = (outcome) => {
         before(outcome);
         forget();
         resolve(outcome);
       };
+      // Last, for a call that is over already gives up at once.
+      forget = call.onDeadline(() => {
+        const isBlocked = current !== null && current.link.blocked !== null;
+        if (isBlocked && sent.answer === null) resolve(outcomeOf(unheardBehindAlarm, exchange));
+        else giveUp(sent);
+      });
     });
 
   /** What is on the channel already, from a call that has given it up or from the same one: its confirm counts for this one, too. */
