@@ -24,6 +24,7 @@ import {
   type PublishOutcome,
   type Transport,
   throwConfigProblems,
+  topicProblem,
   withDeadline,
   writeTimeMs,
 } from "@waybill/core";
@@ -231,17 +232,25 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
     };
     const byTopic = new Map<string, Item[]>();
     const cutKeys = new Set<string>();
+    const reject = (place: number, { topic, key }: OutgoingMessage, reason: string, cause?: unknown): void => {
+      call.outcomes[place] = rejectedAs(reason, cause);
+      if (key !== null) cutKeys.add(`${topic} ${key}`);
+    };
     for (const [place, message] of batch.entries()) {
       const { topic, key } = message;
       if (key !== null && cutKeys.has(`${topic} ${key}`)) continue;
+      // The library fails on some names in a way that looks like a broker that is gone.
+      if (topicProblem(topic) !== null) {
+        reject(place, message, "topicInvalid");
+        continue;
+      }
       try {
         const item: Item = { place, key, record: toRecord(message) };
         const found = byTopic.get(topic);
         if (found === undefined) byTopic.set(topic, [item]);
         else found.push(item);
       } catch (error) {
-        call.outcomes[place] = rejectedAs("recordInvalid", error);
-        if (key !== null) cutKeys.add(`${topic} ${key}`);
+        reject(place, message, "recordInvalid", error);
       }
     }
     calls += 1;

@@ -6,7 +6,7 @@
  * | the leader's answer for exactly this partition: error 0 and an offset        | confirmed                                    |
  * | 10 MESSAGE_TOO_LARGE, 18 RECORD_LIST_TOO_LARGE, 87 INVALID_RECORD, alone      | rejected; in a batch: halves                 |
  * | 2 CORRUPT_MESSAGE, alone                                                     | retry (message); in a batch: halves          |
- * | 17 INVALID_TOPIC_EXCEPTION, before anything was written                      | rejected                                     |
+ * | a name that no topic can have; 17 INVALID_TOPIC_EXCEPTION before a write     | rejected                                     |
  * | 19 NOT_ENOUGH_REPLICAS, 32 INVALID_TIMESTAMP, 43, 44, 74, 75, 76             | retry (topic)                                |
  * | 6 NOT_LEADER_OR_FOLLOWER                                                     | unknown (topic): see below                   |
  * | 7 REQUEST_TIMED_OUT, 20 NOT_ENOUGH_REPLICAS_AFTER_APPEND, 56, any other code | unknown (topic)                              |

@@ -88,6 +88,19 @@ test("when no broker answers nobody is asked about any topic until the backoff i
   expect(asked).toEqual(["a", "b"]);
 });
 
+test("a topic that nobody could be asked about says so until it is asked about again, whoever was reached meanwhile", async () => {
+  const { clock, topics, asked } = topicsWith([
+    { kind: "unreachable", reason: "unreachable" },
+    { kind: "found", partitions: 3 },
+  ]);
+  await topics.ask("a", 100);
+  topics.noteReach(true);
+  expect(told(await topics.ask("a", 100))).toBe("topic unreachable after 100");
+  expect(asked).toEqual(["a"]);
+  await clock.advance(100);
+  expect(told(await topics.ask("a", 100))).toBe(3);
+});
+
 test("what is known of a topic stands while brokers do not answer", async () => {
   const { clock, topics } = topicsWith([
     { kind: "found", partitions: 3 },

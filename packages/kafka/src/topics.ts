@@ -39,6 +39,7 @@ interface Known {
   /** When to ask next; before, what is known stands. */
   askAtMs: number;
   failures: number;
+  /** Why nothing is known. */
   refusal: PublishOutcome | null;
   asking: Promise<KafkaTopicDescription> | null;
   rotation: number;
@@ -104,7 +105,9 @@ export function createTopics({ client, clock, random, onChange }: TopicsOptions)
         state.failures += 1;
         state.askAtMs = nowMs + backoffMs(backoff, state.failures, random);
         // A topic that is known can do without the answer; its sends tell whether brokers are there.
-        if (before === null) noteReach(false, notSent(description.reason, "transport", description.cause));
+        if (before !== null) return;
+        state.refusal = notSent(description.reason, "topic", description.cause);
+        noteReach(false, notSent(description.reason, "transport", description.cause));
     }
   };
 

@@ -214,6 +214,16 @@ test("a message that no record can be made of is rejected, and stops only what i
   expect(outcomes.map(told)).toEqual(["confirmed", "rejected recordInvalid", "retry message behindItsKey", "confirmed", "confirmed"]);
 });
 
+test("a name that no topic can have is rejected, and stops no other topic", async () => {
+  const fake = await fakeOf({ topics: { [topic]: [0] } });
+  const make = messagesOf(topic);
+  // The first is longer than the protocol's texts may be, and kafkajs fails on it as on a broker that is gone.
+  const none = { topic: "two words", key: "a" };
+  const batch = [make({ topic: "x".repeat(40_000) }), make(), make(none), make(none)];
+  const outcomes = await transportOn(fake).publish(batch, { deadlineMs: 10_000 });
+  expect(outcomes.map(told)).toEqual(["rejected topicInvalid", "confirmed", "rejected topicInvalid", "retry message behindItsKey"]);
+});
+
 describe("K21: what each answer of a broker proves", () => {
   const table: readonly (readonly [code: number, outcome: string])[] = [
     [10, "rejected messageTooLarge:10"],
