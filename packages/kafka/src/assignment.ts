@@ -45,8 +45,6 @@ export interface AssignmentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onSettled: () => void;
-  /** A handler of an assignment that has ended came to its end. */
-  readonly onRoom: () => void;
   readonly onGap: (position: PartitionPosition & { readonly committed: bigint }) => void;
   readonly onCommitFailed: (reason: string) => void;
 }
@@ -117,8 +115,9 @@ export function createAssignment(options: AssignmentOptions): Assignment {
     }
     lane.isBeyond = false;
     if (start.isGap && at !== null) options.onGap({ ...position, committed: at });
+    if (lane.buffer === null) lane.buffer = createPartitionBuffer(start.from, { windowMax: settings.windowMax });
+    else if (at !== null && start.from < at) lane.buffer.beginAnew(start.from);
     lane.expected = start.from;
-    lane.buffer ??= createPartitionBuffer(start.from, { windowMax: settings.windowMax });
     lane.state = "resting";
     resumeWhereRoom();
   };
@@ -159,7 +158,7 @@ export function createAssignment(options: AssignmentOptions): Assignment {
   const call = (lane: PartitionLane, buffer: PartitionBuffer, taken: TakenRecord, nowMs: number): void => {
     if (buffer.out === 1) lane.outSinceMs = nowMs;
     calls.call({ message: taken.message, redelivered: taken.redelivered }).then((settlement) => {
-      if (ending.signal.aborted) options.onRoom();
+      if (ending.signal.aborted) calls.offerRoom();
       else settle(lane, buffer, taken, settlement);
     }, unreachable);
   };

@@ -54,7 +54,9 @@ function fixture(handle: (delivery: Delivery) => Settlement | Promise<Settlement
   };
   const stop = new AbortController();
   const ended: { end: SessionEnd | null } = { end: null };
-  const session = runSession({ client, calls, settings, clock, random, signal: stop.signal, onSettled: () => undefined });
+  const run = (): Promise<SessionEnd> =>
+    runSession({ client, calls, settings, clock, random, signal: stop.signal, onSettled: () => undefined });
+  const session = run();
   const broken: { error: unknown } = { error: null };
   session.then(
     (end) => {
@@ -123,7 +125,7 @@ function fixture(handle: (delivery: Delivery) => Settlement | Promise<Settlement
     if (broken.error !== null) throw new Error("the session rejected, which it never does", { cause: broken.error });
     return ended.end?.kind === "failed" ? ended.end.reason : null;
   };
-  return { clock, events, handed, stop, ended, session, tell, join, handOver, live, reasonOf, closed: () => closed };
+  return { clock, events, handed, stop, ended, session, run, tell, join, handOver, live, reasonOf, closed: () => closed };
 }
 
 describe("positions", () => {
@@ -179,6 +181,51 @@ describe("positions", () => {
   });
 });
 
+describe("a log that became shorter", () => {
+  test("is read from its beginning, and what is settled of it is committed", async () => {
+    const ends = { committed: 10n, low: 0n, high: 1_000n };
+    const { clock, join, handOver, events } = fixture();
+    const { resumed, commits } = join(ends);
+    await clock.advance(0);
+    handOver(10, 5);
+    await clock.advance(300);
+    ends.high = 5n;
+    expect(handOver(0, 2)).toBe("refused"); // out of range, and the library went to the beginning
+    await clock.advance(10_000);
+    expect(events.map(({ name }) => name)).toContain("source.gapFound");
+    expect(resumed.map(({ from }) => from)).toEqual([10n, 0n]);
+    handOver(0, 3);
+    await clock.advance(300);
+    expect(commits.flat().map(({ next }) => next)).toEqual([15n, 3n]);
+  });
+
+  test("nothing is committed of it while handlers are at what was there before", async () => {
+    const ends = { committed: 10n, low: 0n, high: 1_000n };
+    let release: () => void = () => undefined;
+    const { clock, join, handOver, handed } = fixture(({ message }) =>
+      message.id === "0:11"
+        ? new Promise<Settlement>((resolve) => {
+            release = () => resolve(done);
+          })
+        : done,
+    );
+    const { commits } = join(ends);
+    await clock.advance(0);
+    handOver(10, 3);
+    await clock.advance(300);
+    ends.high = 5n;
+    handOver(0, 2);
+    await clock.advance(10_000);
+    handOver(0, 3);
+    await clock.advance(1_000);
+    expect(handed.slice(-3)).toEqual(["0:0", "0:1", "0:2"]);
+    expect(commits.flat().map(({ next }) => next)).toEqual([11n]);
+    release();
+    await clock.advance(1_000);
+    expect(commits.flat().map(({ next }) => next)).toEqual([11n, 3n]);
+  });
+});
+
 describe("generations", () => {
   test("what was handed over in one is not committed in the next", async () => {
     let release: () => void = () => undefined;
@@ -231,6 +278,28 @@ describe("generations", () => {
     await clock.advance(0);
     handOver(0, 2);
     tell().rebalancing();
+    join();
+    await clock.advance(0);
+    handOver(0, 2);
+    expect(handed).toEqual(["0:0", "0:1"]);
+    for (const one of open.splice(0)) one();
+    await clock.advance(0);
+    expect(handed).toEqual(["0:0", "0:1", "0:0", "0:1"]);
+  });
+
+  test("handlers of an older session keep their places until they end, and then the next session has them", async () => {
+    const open: (() => void)[] = [];
+    const { clock, join, handOver, tell, handed, run } = fixture(
+      () => new Promise<Settlement>((resolve) => open.push(() => resolve(done))),
+      { inFlightMax: 2 },
+    );
+    join();
+    await clock.advance(0);
+    handOver(0, 2);
+    tell().crashed(waybillError("WAYBILL_TRANSPORT", "It crashed.", { system: "kafka", reason: "refused", brokerCode: "16" }));
+    await clock.advance(0);
+    const next = run();
+    next.catch(() => undefined);
     join();
     await clock.advance(0);
     handOver(0, 2);

@@ -82,7 +82,6 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
           hasSettled = true;
           options.onSettled();
         },
-        onRoom: () => assignment?.handOver(),
         onGap({ topic, partition, committed, low, high }) {
           tell({ name: "source.gapFound", topic, partition, committed, low, high });
         },
@@ -127,6 +126,8 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
 
   if (signal.aborted) return { kind: "stopped" };
   signal.addEventListener("abort", stop, { once: true });
+  // Handlers outlive the session that called them, too.
+  calls.offerRoomTo(() => assignment?.handOver());
   let watch: Timer = clock.setTimer(watchEveryMs, look);
   const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs: heartbeatEveryMs } = settings;
   const times = { sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs: heartbeatEveryMs, fetchWaitMs };

@@ -11,6 +11,10 @@ export interface HandlerCalls {
   readonly hasRoom: boolean;
   /** Never rejects: a rejection settles nothing, so the delivery comes again. */
   call(delivery: Delivery): Promise<Settlement>;
+  /** Says who takes the room that is left by calls whose makers are gone: the session of now. */
+  offerRoomTo(taker: () => void): void;
+  /** A call has ended, and its maker is gone. */
+  offerRoom(): void;
   /** Resolves when none is under way, or at the deadline. */
   quiet(deadlineMs: number): Promise<void>;
 }
@@ -20,6 +24,7 @@ const rejectedAfterMs = 1_000;
 
 export function createHandlerCalls(handle: HandleDeliveries, clock: Clock, inFlightMax: number): HandlerCalls {
   let underWay = 0;
+  let taker = (): void => undefined;
   const waiting = new Set<AbortController>();
   const leave = (): void => {
     underWay -= 1;
@@ -40,6 +45,10 @@ export function createHandlerCalls(handle: HandleDeliveries, clock: Clock, inFli
         leave();
       }
     },
+    offerRoomTo(given) {
+      taker = given;
+    },
+    offerRoom: () => taker(),
     async quiet(deadlineMs) {
       if (underWay === 0) return;
       const quiet = new AbortController();

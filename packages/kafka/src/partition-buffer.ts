@@ -48,6 +48,11 @@ export interface Prefix {
 
 export interface PartitionBuffer {
   add(records: readonly BufferedRecord[], next: bigint): void;
+  /**
+   * The log was cut, or made anew, and goes on at `start`, before what was read. Offsets of then and of now do not compare: nothing is
+   * committed before what is held of then is settled, and then lower positions than before.
+   */
+  beginAnew(start: bigint): void;
   /** The first record that may go out now; it is out then. Null: none may. */
   take(nowMs: number): TakenRecord | null;
   /** Answers the bytes that were freed. Settling what is not out is a fault of ours and throws. */
@@ -83,6 +88,8 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
   let end = start;
   let committedOrdinal = 0;
   let committedNext = start;
+  /** Records before it are of a log that is no more. */
+  let anewOrdinal = 0;
   let bytes = 0;
   let records = 0;
 
@@ -139,6 +146,12 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       end = next;
     },
 
+    beginAnew(from) {
+      anewOrdinal = added;
+      end = from;
+      committedNext = from - 1n; // `from` itself is news to the group
+    },
+
     take(nowMs) {
       const first = fresh[freshHead];
       const place = ready.findIndex(({ dueMs }) => dueMs <= nowMs);
@@ -177,12 +190,13 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
 
     toCommit() {
       const first = entries[head];
+      if (first !== undefined && first.ordinal < anewOrdinal) return null;
       const prefix = first === undefined ? { next: end, ordinal: added } : { next: first.offset, ordinal: first.ordinal };
       return prefix.next > committedNext ? prefix : null;
     },
 
     committed({ next, ordinal }) {
-      if (next > committedNext) committedNext = next;
+      if (next > committedNext && next <= end) committedNext = next; // beyond the end: of a log that is no more
       committedOrdinal = Math.max(committedOrdinal, ordinal);
     },
 
