@@ -103,6 +103,20 @@ describe("what a transport is made from", () => {
     expect(await load(flags)).toEqual({ name, batchMax, problems: [] });
   });
 
+  test("the other client is taken where Node is new enough, and refused where it was asked for otherwise", async () => {
+    const [major = 0] = process.versions.node.split(".").map(Number);
+    const isOld = major < 22;
+    const rule = expect.stringMatching(/needs Node 22\.22, 24\.6 or newer/);
+    const bySetting = await load({ transport: "kafka://one", kafkaClient: "platformatic" });
+    const inUrl = await load({ transport: "kafka://one?client=platformatic" });
+    if (isOld || major > 24) {
+      expect([bySetting.problems, inUrl.problems]).toEqual(isOld ? [[rule], [rule]] : [[], []]);
+      expect([bySetting.name, inUrl.name]).toEqual(isOld ? [null, null] : ["kafka://one:9092", "kafka://one:9092"]);
+    }
+    for (const problem of bySetting.problems) expect(problem).toMatch(/^--kafka-client: /);
+    for (const problem of inUrl.problems) expect(problem).toMatch(/^--transport: client /);
+  });
+
   test("a password comes from the file that its variable names", async () => {
     const environment = { WAYBILL_TRANSPORT: "amqp://me@host/", WAYBILL_BROKER_PASSWORD_FILE: "/run/secrets/broker" };
     expect(await load({}, environment)).toMatchObject({ name: "amqp://host/", problems: [] });

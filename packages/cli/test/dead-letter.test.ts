@@ -182,5 +182,20 @@ await forEachDatabase((server) =>
       const late = await waybill(["status", "--json", "--ready-max-age-ms", "100"], environment);
       expect((JSON.parse(late.stdout) as { problems: string[] }).problems.join()).toContain("oldest unpublished message");
     });
+
+    test.runIf(server.dialect === "mysql")("a row that only closes an id is no message that waits", async () => {
+      await migrate(database.url);
+      await emptyTables(database.url);
+      await query(
+        database.url,
+        "insert into waybill_subscription (stream, subscription, holes, solo_deaths) values ('default', 'fenced', '[]', '{}')",
+      );
+      await query(database.url, "insert into waybill_outbox (type, topic) values ('', '')");
+      const shown = await waybill(["status", "--json", "--ready-max-age-ms", "100"], { WAYBILL_DATABASE: database.url });
+      expect(JSON.parse(shown.stdout)).toMatchObject({
+        subscriptions: [{ subscription: "fenced", oldestUnpublishedMs: null }],
+        problems: ["default/fenced: no relay holds it"],
+      });
+    });
   }),
 );

@@ -64,6 +64,7 @@ await forEachDatabase((server) =>
       const after = await doctor([], environment);
       expect(after.findings.filter((finding) => finding.startsWith("refused"))).toEqual([]);
       expect(after.code).toBe(0);
+      expect(after.all[0]).toMatchObject({ level: "ok", rule: "reachable", found: expect.stringMatching(/transaction_isolation = /) });
       expect(after.all).toContainEqual(expect.objectContaining({ level: "ok", subject: "ledger default", rule: "facts" }));
       const shown = await waybill(["doctor"], environment);
       expect(shown.stdout).toMatch(/^ok +tables of outbox +schema/m);

@@ -58,9 +58,10 @@ async function lookAtDatabase(opened: Database, space: Namespace): Promise<Looke
   const findings: Finding[] = [];
   const seen: ListedTopic[] = [];
   try {
-    const { product, version, findings: ofServer } = await inspectServer(opened, space);
+    const { product, version, facts, findings: ofServer } = await inspectServer(opened, space);
     const subject = `${product} ${version}`;
-    findings.push(fine(subject, "reachable", "yes"), ...ofServer.map((finding) => ({ ...finding, subject })));
+    const settings = Object.entries(facts).map(([name, value]) => `${name} = ${value}`);
+    findings.push(fine(subject, "reachable", settings.join(", ")), ...ofServer.map((finding) => ({ ...finding, subject })));
     const hasTables = await lookAtSchema(opened, space, findings);
     // Tables of another version may not have the columns that we would ask for.
     if (!hasTables) return { findings, seen };
