@@ -1,4 +1,5 @@
 /** The relay's process over Kafka and RabbitMQ. */
+import { createServer as createTcpServer, type Socket } from "node:net";
 import { createServer, type Server } from "node:tls";
 import { type Child, freePort, selfSigned, type TestDatabase, testBroker, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -117,6 +118,24 @@ describe("waybill relay over a broker", () => {
     const running = await relay(["--transport", `amqps://u:canary@127.0.0.1:${port}/`, "--topics", "orders"]);
     expect(await running.waitFor(named("rabbitmq.connectFailed"), patience)).toMatchObject({ reason: "tlsRefused" });
     expect(running.output()).not.toContain("canary");
+  });
+
+  test.each(["amqp", "kafka"])("a broker over %s that accepts and says nothing delays no stop", async (scheme) => {
+    const sockets = new Set<Socket>();
+    const mute = createTcpServer((socket) => void sockets.add(socket.on("error", () => undefined)));
+    const port = await freePort();
+    await new Promise<void>((resolve) => mute.listen(port, "127.0.0.1", resolve));
+    closers.push(() => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => mute.close(resolve));
+    });
+    const running = await relay(["--transport", `${scheme}://127.0.0.1:${port}`, "--topics", "orders"]);
+    await waitUntil(() => sockets.size > 0, { what: "it is being looked at", ...patience });
+    running.kill("SIGTERM");
+    expect(await running.exited).toEqual({ code: 0, signal: null });
+    const timeOf = (name: string): number => Date.parse(String(running.events.find(named(name))?.["time"]));
+    expect(timeOf("cli.stopped") - timeOf("cli.stopping")).toBeLessThan(2_500); // looking goes on for three seconds at least
+    expect(running.events.some(named("cli.transportNotChecked"))).toBe(false);
   });
 
   test("a message that finds no queue is counted and waits until there is one", async () => {

@@ -100,7 +100,7 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
   try {
     adminServer = await startAdmin(parts, metrics, stop);
     if (adminServer !== null) log.write({ name: "cli.adminListening", url: adminServer.url });
-    await checkTransport(parts.loaded, log);
+    await Promise.race([checkTransport(parts.loaded, log, stop.signal), aborted(stop.signal)]);
     await parts.relay.run({ signal: stop.signal });
   } catch (error) {
     exitCode = exitCodeOf(error);
@@ -126,14 +126,19 @@ async function runRelay(parts: Parts, { clock, log, metrics }: Watching): Promis
 }
 
 /** A broker that is away now is no reason not to start: the relay waits for it, and says so. One that would lose messages is. */
-async function checkTransport({ check }: LoadedTransport, log: Log): Promise<void> {
+async function checkTransport({ check }: LoadedTransport, log: Log, signal: AbortSignal): Promise<void> {
   try {
     const findings = (await check?.(checkDeadlineMs)) ?? [];
     for (const { level, ...finding } of findings) if (level !== "ok") log.write({ name: "cli.transportDoubtful", ...finding });
   } catch (error) {
+    if (signal.aborted) return; // nobody waits for it any more, and its transport may be closed
     if (!isWaybillError(error, "WAYBILL_TRANSPORT")) throw error;
     log.write({ name: "cli.transportNotChecked", message: error.message, reason: error.facts.reason, brokerCode: error.facts.brokerCode });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function startAdmin(parts: Parts, metrics: Metrics, stop: Stop): Promise<AdminServer | null> {
