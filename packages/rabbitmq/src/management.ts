@@ -6,7 +6,7 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { type Clock, type ConfigProblem, type Secret, secret, type WaybillError, waybillError } from "@waybill/core";
 import type { CheckedConnection } from "./address.ts";
-import { exchangeFindings, type Finding, queueFindings } from "./topology-lint.ts";
+import { exchangeFindings, type Finding, queueFindings, settingsOf } from "./topology-lint.ts";
 
 /** The management API, checked. */
 export interface Management {
@@ -104,7 +104,7 @@ export async function inspect({
     seenExchanges.add(exchange);
     const object = (await get("exchanges", vhost, exchange)) as Json | null;
     if (object === null) return;
-    const facts = { isDurable: object["durable"] === true, settings: settingsOf(object, await policyOf(object)) };
+    const facts = { isDurable: object["durable"] === true, settings: settingsOf(argumentsOf(object), await policyOf(object), brokerMajor) };
     for (const finding of exchangeFindings(facts)) found.push({ what: "exchange", name: exchange, ...finding });
     const bindings = await bindingsFrom(exchange);
     if (areQueuesExpected && bindings.length === 0) found.push({ what: "exchange", name: exchange, ...leadsNowhere });
@@ -118,7 +118,7 @@ export async function inspect({
   for (const name of wanted) {
     const queue = (await get("queues", vhost, name)) as Json | null;
     if (queue === null) continue;
-    const effective = settingsOf(queue, (queue["effective_policy_definition"] ?? {}) as Json);
+    const effective = settingsOf(argumentsOf(queue), (queue["effective_policy_definition"] ?? {}) as Json, brokerMajor);
     const deadLetterExchange = effective["dead-letter-exchange"];
     const facts = {
       type: typeof queue["type"] === "string" ? queue["type"] : "classic",
@@ -144,11 +144,8 @@ async function deadLettersOf(
   return (await bindingsFrom(exchange)).length > 0 ? "queue" : "nowhere";
 }
 
-/** Arguments win over policies, as they do in the broker. */
-function settingsOf(object: Json, policy: Json): Json {
-  const settings: Record<string, unknown> = { ...policy };
-  for (const [name, value] of Object.entries((object["arguments"] ?? {}) as Json)) settings[name.replace(/^x-/, "")] = value;
-  return settings;
+function argumentsOf(object: Json): Json {
+  return (object["arguments"] ?? {}) as Json;
 }
 
 /** The first object that is refused, as an error that names every rule it breaks. */

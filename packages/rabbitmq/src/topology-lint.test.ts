@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exchangeFindings, type QueueFacts, queueFindings } from "./topology-lint.ts";
+import { exchangeFindings, type QueueFacts, queueFindings, settingsOf } from "./topology-lint.ts";
 
 const quorum: QueueFacts = {
   type: "quorum",
@@ -63,4 +63,26 @@ describe("a queue", () => {
 test("an alternate exchange, which hides what no queue takes, is a risk", () => {
   expect(exchangeFindings({ isDurable: true, settings: {} })).toEqual([]);
   expect(exchangeFindings({ isDurable: true, settings: { "alternate-exchange": "other" } })).toMatchObject([{ isRefused: false }]);
+});
+
+describe("what is in force", () => {
+  test("of limits it is the lower one, of everything else the argument, and what only one of them says", () => {
+    const given = { "x-delivery-limit": 1_000_000_000, "x-max-length": 10, "x-overflow": "reject-publish", "x-queue-type": "quorum" };
+    const policy = { "delivery-limit": 20, "max-length": 50, overflow: "drop-head", "message-ttl": 5 };
+    const inForce = {
+      "delivery-limit": 20,
+      "max-length": 10,
+      overflow: "reject-publish",
+      "queue-type": "quorum",
+      "message-ttl": 5,
+    };
+    expect(settingsOf(given, policy, 3)).toEqual(inForce);
+    expect(settingsOf(given, policy, 4)).toEqual(inForce);
+  });
+
+  test("a negative delivery limit is none since 4.0, and the lowest before", () => {
+    const given = { "x-delivery-limit": 1_000_000_000 };
+    expect(settingsOf(given, { "delivery-limit": -1 }, 4)).toEqual({ "delivery-limit": 1_000_000_000 });
+    expect(settingsOf(given, { "delivery-limit": -1 }, 3)).toEqual({ "delivery-limit": -1 });
+  });
 });

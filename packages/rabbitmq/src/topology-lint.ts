@@ -27,6 +27,30 @@ export interface Finding {
 /** From 4.0 on a quorum queue without a limit of its own has one of 20. */
 const defaultLimitSince = 4;
 
+/** Of these the broker takes the lower of what the arguments and the policy say; of all others the argument. */
+const lowerWins: ReadonlySet<string> = new Set(["delivery-limit", "expires", "max-length", "max-length-bytes", "message-ttl"]);
+
+/** What is in force: the arguments, under their names without `x-`, and the policy. */
+export function settingsOf(
+  given: Readonly<Record<string, unknown>>,
+  policy: Readonly<Record<string, unknown>>,
+  brokerMajor: number,
+): Readonly<Record<string, unknown>> {
+  const settings: Record<string, unknown> = { ...policy };
+  for (const [argument, value] of Object.entries(given)) {
+    const name = argument.replace(/^x-/, "");
+    const other = settings[name];
+    const areBothLimits = lowerWins.has(name) && typeof value === "number" && typeof other === "number";
+    settings[name] = areBothLimits ? stricter(value, other, brokerMajor) : value;
+  }
+  return settings;
+}
+
+/** A negative delivery limit is none since 4.0, and wins. */
+function stricter(value: number, other: number, brokerMajor: number): number {
+  return brokerMajor >= defaultLimitSince && Math.min(value, other) < 0 ? Math.max(value, other) : Math.min(value, other);
+}
+
 export function queueFindings(queue: QueueFacts): readonly Finding[] {
   const { settings, deadLetters, brokerMajor } = queue;
   const findings: Finding[] = [];

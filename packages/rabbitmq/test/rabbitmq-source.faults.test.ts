@@ -3,7 +3,7 @@ import type { Delivery, OnEvent, OutgoingMessage, Settlement, Source, WaybillEve
 import { type FaultProxy, type StartedRabbitmq, startFaultProxy, startRabbitmq, waitUntil } from "@waybill/testing";
 import { connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type RabbitmqSourceOptions, rabbitmqSource } from "../src/index.ts";
+import { inspectRabbitmq, type RabbitmqSourceOptions, rabbitmqSource } from "../src/index.ts";
 import { type ConsumerFixture, consumerFixture, faultless, placed, placedOf, verdict } from "./consumer-fixture.ts";
 import { type QueueFixture, queueFixture } from "./queue-fixture.ts";
 
@@ -241,6 +241,37 @@ describe.each(versions)("$name", ({ suite }) => {
     expect(letters.filter((letter) => letter.endsWith("dead deliveryLimit"))).toHaveLength(2);
     expect(letters.filter((letter) => letter.endsWith("held null"))).toHaveLength(8);
     expect([await fixture.ready(), await database.effects()]).toEqual([0, []]);
+  });
+
+  onBoth("B2 a policy with a lower limit is in force whatever was declared, and the look at the broker finds it", async () => {
+    const fixture = await queue();
+    const { name } = fixture.queue;
+    const model = await connect(node.url);
+    open.add(() => model.close());
+    const channel = await model.createChannel();
+    await channel.assertExchange(name, "topic", { durable: true });
+    open.add(() => channel.deleteExchange(name));
+    await channel.bindQueue(name, name, "#");
+    const found = async () => {
+      const { findings } = await inspectRabbitmq({
+        url: node.url,
+        topics: { orders: { exchange: name } },
+        managementUrl: node.managementUrl,
+      });
+      return findings.filter(({ level }) => level === "refused").map(({ what, rule }) => `${what} ${rule}`);
+    };
+    expect(await found()).toEqual([]);
+    await node.ctl("set_policy", name, `^${name}$`, '{"delivery-limit":3}', "--apply-to", "queues");
+    open.add(() => node.ctl("clear_policy", name));
+    // The statistics behind the API learn of a policy in their own time.
+    await waitUntil(async () => (await found()).includes("queue x-delivery-limit"), { what: "the limit is found", deadlineMs: 30_000 });
+    await fixture.publish([placed(1)]);
+    let deliveries = 0;
+    await channel.consume(name, (delivered) => {
+      deliveries += 1;
+      if (delivered !== null) channel.reject(delivered, true);
+    });
+    await waitUntil(async () => deliveries === 4 && (await fixture.ready()) === 0, { what: "the message is gone", deadlineMs: 30_000 });
   });
 
   onBoth("A12 a settlement that comes after its channel is gone acks nothing and harms no other channel", async () => {
