@@ -203,6 +203,8 @@ function linkOf(opened: DriverConnection, tcp: Socket | null, address: BrokerAdd
     blocked = null;
     for (const listener of onBlocked) listener(false);
   });
+  // The broker may close a connection in the packet that opens it; then the driver has said so before we could listen.
+  if (stream.writableEnded || stream.destroyed) finish({ reason: "connectionLost", brokerCode: null, cause: undefined });
 
   const open = async <D extends DriverChannel>(made: Promise<D>, deadlineMs: number): Promise<Called<LinkChannel<D>>> => {
     const opening = made.then((driver) => channelOf(driver, link, clock));

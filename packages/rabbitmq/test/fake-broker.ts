@@ -29,6 +29,8 @@ export interface FakeBroker {
 export interface FakeBrokerOptions {
   /** Messages that each look at a queue finds ready. */
   readonly ready: number;
+  /** So many connections are closed with this reply code in the very packet that opens them. */
+  readonly closesAtOnce?: { readonly times: number; readonly code: number };
   /** Told of each consumer; may write what it likes. */
   readonly onConsume?: (socket: Socket, channel: number, consumerTag: string) => void;
 }
@@ -42,10 +44,19 @@ interface Frame {
 const methodFrame = 1;
 const headerBytes = 7;
 
-export async function startFakeBroker({ ready, onConsume }: FakeBrokerOptions): Promise<FakeBroker> {
+export async function startFakeBroker({ ready, closesAtOnce, onConsume }: FakeBrokerOptions): Promise<FakeBroker> {
   const sockets = new Set<Socket>();
   let connections = 0;
   let consumers = 0;
+
+  const closeAtOnce = (socket: Socket): void => {
+    const close = { replyCode: closesAtOnce?.code, replyText: "shutting down", classId: 0, methodId: 0 };
+    const frames = [
+      defs.encodeMethod(method("ConnectionOpenOk"), 0, { knownHosts: "" }),
+      defs.encodeMethod(method("ConnectionClose"), 0, close),
+    ];
+    socket.write(Buffer.concat(frames));
+  };
 
   const answer = (socket: Socket, { channel, payload }: Frame): void => {
     const id = payload.readUInt32BE(0);
@@ -54,6 +65,7 @@ export async function startFakeBroker({ ready, onConsume }: FakeBrokerOptions): 
       case method("ConnectionStartOk"):
         return reply("ConnectionTune", { channelMax: 100, frameMax: 131_072, heartbeat: 5 });
       case method("ConnectionOpen"):
+        if (connections <= (closesAtOnce?.times ?? 0)) return closeAtOnce(socket);
         return reply("ConnectionOpenOk", { knownHosts: "" });
       case method("ConnectionClose"):
         return reply("ConnectionCloseOk", {});
