@@ -35,6 +35,14 @@ test("no tag is acked twice: a run that ends in what was acked before names the 
   expect(other.settle(5)).toBe("5");
 });
 
+test("nothing is kept of what was acked, however long an earlier one takes", () => {
+  const { window, settle } = windowOf(1_000);
+  for (let tag = 2; tag <= 1_000; tag++) expect(settle(tag)).toBe(String(tag));
+  expect([window.size, window.unsettled, window.oldest]).toEqual([1, 1, 1]);
+  expect(settle(1)).toBe("1");
+  expect(window.size).toBe(0);
+});
+
 test("what is settled twice, or was never there, acks nothing", () => {
   const { settle } = windowOf(2);
   expect(settle(1)).toBe("1");

@@ -5,9 +5,12 @@
  *     settled    ●  ●  ●  ·  ●  ·      one ack with `multiple` for 1–3, one of its own for 5; never one that covers 4
  *
  * An ack for a tag that the broker does not expect closes the channel with all that is on it. So every tag is named once at most, and a
- * `multiple` names the last of an unbroken run of settled ones that was not acked before.
+ * `multiple` names the last of an unbroken run of settled ones that was not acked before. Nothing is kept of what was acked: one that is
+ * not settled for long has any number of others settled behind it.
  */
 export interface AckWindow<D> {
+  /** Deliveries that were not acked: as many as the broker lets us have, at most. */
+  readonly size: number;
   /** Deliveries that are not settled. */
   readonly unsettled: number;
   /** The oldest of them, or null. */
@@ -20,9 +23,9 @@ export interface AckWindow<D> {
 }
 
 interface Entry<D> {
+  readonly tag: number;
   readonly delivery: D;
   isSettled: boolean;
-  isAcked: boolean;
 }
 
 export function createAckWindow<D>(): AckWindow<D> {
@@ -31,6 +34,9 @@ export function createAckWindow<D>(): AckWindow<D> {
   let unsettled = 0;
 
   return {
+    get size() {
+      return entries.size;
+    },
     get unsettled() {
       return unsettled;
     },
@@ -39,7 +45,7 @@ export function createAckWindow<D>(): AckWindow<D> {
       return null;
     },
     add(tag, delivery) {
-      entries.set(tag, { delivery, isSettled: false, isAcked: false });
+      entries.set(tag, { tag, delivery, isSettled: false });
       unsettled += 1;
     },
     settle(tag) {
@@ -54,16 +60,11 @@ export function createAckWindow<D>(): AckWindow<D> {
       for (const [tag, entry] of entries) {
         if (!entry.isSettled) break;
         entries.delete(tag);
-        if (!entry.isAcked) run.push(entry);
+        run.push(entry);
       }
       const last = run.at(-1);
       const acks = last === undefined ? [] : [{ delivery: last.delivery, allUpTo: run.length > 1 }];
-      for (const entry of run) entry.isAcked = true;
-      for (const entry of settled) {
-        if (entry.isAcked) continue;
-        entry.isAcked = true;
-        acks.push({ delivery: entry.delivery, allUpTo: false });
-      }
+      for (const { tag, delivery } of settled) if (entries.delete(tag)) acks.push({ delivery, allUpTo: false });
       settled = [];
       return acks;
     },
