@@ -44,8 +44,14 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
   return {
     async claim(tx, claim) {
       const { messageId, fingerprint, lane } = claim;
-      const values = [consumer, messageId, fingerprint, lane?.topic ?? null, lane?.key ?? null, claim.waitsBehindDead];
-      const [row] = await tx.query(sql.claim, [...values, claim.createdAtMs, claim.retentionMs], { name: "inbox-claim" });
+      const place = [consumer, messageId, fingerprint, lane?.topic ?? null, lane?.key ?? null, claim.waitsBehindDead];
+      const values = [...place, claim.createdAtMs, claim.retentionMs];
+      let [row] = await tx.query(sql.claim, values, { name: "inbox-claim" });
+      if (row?.is_new === true && row.has_waited === true) {
+        // The unit it waited for may have put the message aside. Nobody else can have the row before we end: the second look waits for none.
+        await tx.query(sql.unclaim, [consumer, messageId]);
+        [row] = await tx.query(sql.claim, values, { name: "inbox-claim" });
+      }
       const claimed = toClaimed(row ?? {}, fingerprint);
       if (claimed !== null) return claimed;
       // Another unit committed the same row while our insert waited for it: this statement's snapshot is newer and shows it.

@@ -67,10 +67,13 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
   };
   const claim = (fixture: InboxStoreFixture, given?: Partial<Claim>): Promise<Claimed> =>
     inUnit(fixture, (tx) => fixture.store.claim(tx, claimOf(given)));
-  /** Two units at the same message: the first holds its row until `end` says how it ends, the second comes meanwhile. */
+  /**
+   * Two units at the same message: the first holds its row until `end` says how it ends, the second comes meanwhile. `putAside`: its row goes
+   * again, and a dead letter is there instead.
+   */
   const sideBySide = async (
     fixture: InboxStoreFixture,
-    end: "commit" | "rollback",
+    end: "commit" | "rollback" | "putAside",
   ): Promise<{ readonly second: Claimed; readonly waited: boolean }> => {
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
@@ -86,6 +89,9 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
         hasClaimed();
         await gate;
         if (end === "rollback") throw new Error("The contract rolls back.");
+        if (end !== "putAside") return;
+        await fixture.file({ messageId: claimOf().messageId, fingerprint: claimOf().fingerprint, lane: null, state: "dead" });
+        await fixture.store.unclaim(tx, claimOf().messageId);
       },
       { operation: "contract" },
     );
@@ -98,7 +104,7 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
     await new Promise((resolve) => setTimeout(resolve, 50));
     const waited = !isSecondDone;
     release();
-    strictEqual((await first).kind, end === "commit" ? "committed" : "rolledBack");
+    strictEqual((await first).kind, end === "rollback" ? "rolledBack" : "committed");
     return { second: await second, waited };
   };
 
@@ -151,6 +157,12 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
 
     contractCase("a unit that claims what another is claiming waits, and has it when that one rolls back", async (fixture) => {
       deepStrictEqual(await sideBySide(fixture, "rollback"), { second: { kind: "claimed" }, waited: true });
+    }),
+
+    contractCase("a unit that claims what another is claiming waits, and finds it on file when that one puts it aside", async (fixture) => {
+      deepStrictEqual(await sideBySide(fixture, "putAside"), { second: { kind: "onFile", isSameContent: true }, waited: true });
+      // Nothing of it was kept.
+      strictEqual((await inUnit(fixture, (tx) => fixture.store.claimAnyway(tx, claimOf()))).kind, "claimed");
     }),
 
     contractCase("consumers know nothing of each other", async (fixture) => {

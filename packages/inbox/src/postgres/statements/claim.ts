@@ -8,7 +8,8 @@ import type { Identifier } from "@waybill/sql";
  *
  * Always one row: known_print, if it was handled · is_filed_same: null without a dead letter of this id, in any state; true: one has the
  * same content, false: none has · must_wait · too_old · is_new: the row was inserted. A unit that inserts the same row is waited for; if it
- * commits, is_new is false and known_print, read from the earlier snapshot, may still be null: read it again.
+ * commits, is_new is false and known_print, read from the earlier snapshot, may still be null: read it again. If it has put the message aside
+ * its row is gone, ours is new, and the snapshot knows no dead letter: has_waited says that this took longer than it ever does alone, look again.
  *
  * Served by the primary key and by two indexes of the dead letters; the order asked of the lane is that of its index, so that no other is
  * taken for it while the table is empty.
@@ -42,5 +43,6 @@ export const claimMessage = (inbox: Identifier, letters: Identifier): string => 
     on conflict (consumer, message_id) do nothing
     returning 1
   )
-  select known.*, exists (select from inserted) as is_new
+  select known.*, exists (select from inserted) as is_new,
+         clock_timestamp() - statement_timestamp() > interval '1 millisecond' as has_waited
   from known`;
