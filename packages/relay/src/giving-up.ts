@@ -57,11 +57,19 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
 
   const fencedNow = async (operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean> => {
     if (session.ended.aborted || !lease.isTrusted()) return false;
+    let waited: Error | null = null;
     try {
       const outcome = await connections.upkeep.unitOfWork(
         async (tx) => {
-          if (!(await row.lock(tx, fence, lockMs))) return false;
-          await work(tx);
+          // On MySQL and MariaDB a unit is repeated after such a wait, as after a deadlock; it would only wait again, past its deadline.
+          if (waited !== null) throw waited;
+          try {
+            if (!(await row.lock(tx, fence, lockMs))) return false;
+            await work(tx);
+          } catch (error) {
+            if (isLockTimeout(error)) waited = error;
+            throw error;
+          }
           return true;
         },
         { operation, deadlineMs },
@@ -138,7 +146,7 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
 }
 
 /** 55P03 of PostgreSQL; 1205 of MySQL and MariaDB, whose SQLSTATE says nothing. */
-function isLockTimeout(error: unknown): boolean {
+function isLockTimeout(error: unknown): error is Error {
   return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.sqlState === "55P03" || error.facts.errno === 1205);
 }
 

@@ -10,6 +10,7 @@
  */
 import { backoffMs, wait } from "@waybill/core";
 import type { DeadLetter, ReleasedLane } from "@waybill/dead-letter";
+import type { OwnedTx } from "@waybill/sql";
 import type { Calling } from "./calling.ts";
 import type { GivingUp } from "./giving-up.ts";
 import type { Lane } from "./lanes.ts";
@@ -24,6 +25,7 @@ const lookMs = 1_000;
 const lanesMax = 100;
 const pagesMax = 10;
 const rowsAtOnceMax = 100;
+const finishAgainMs = 100;
 
 export interface Releasing {
   /** Looks for released lanes every second, until the session ends. */
@@ -139,10 +141,14 @@ export function createReleasing(
     return isFenced ? taken : null;
   };
 
-  const finish = (letters: readonly DeadLetter[]): Promise<boolean> =>
-    givingUp.fenced("finish released", async (tx) => {
+  /** Until it is written or the session is over: a lock that somebody holds for a while must not have published rows published again. */
+  const finish = async (letters: readonly DeadLetter[]): Promise<boolean> => {
+    const work = async (tx: OwnedTx): Promise<void> => {
       for (const letter of letters) await deadLetters.finish(tx, reader, letter);
-    });
+    };
+    while (!(await givingUp.fenced("finish released", work))) if (!(await wait(clock, finishAgainMs, session.ended))) return false;
+    return true;
+  };
 
   const refuse = async (lane: Lane, letter: DeadLetter, reason: string, { times, mayBeStored }: Tried): Promise<void> => {
     session.report({ name: "relay.deadLettering", messageId: letter.messageId, sequence: letter.sequence, reason });

@@ -92,7 +92,7 @@ describe("a topic that fails", () => {
   it("stops no other topic, is parked without a byte in memory, and recovers in order with no attempt used up", async ({ fixture }) => {
     const transport = memoryTransport();
     const dead = transport.inject({ kind: "retry", scope: "topic", times: 1_000_000, when: ({ topic }) => topic === "dead" });
-    await fixture.appendMany(1_000, "case when n % 2 = 0 then 'dead' else 'alive' end, 'k' || n % 10, repeat('x', 1000)");
+    await fixture.appendMany(1_000, "case when n % 2 = 0 then 'dead' else 'alive' end, concat('k', n % 10), repeat('x', 1000)");
     const relay = fixture.start({ memory: transport, attemptsMax: 2 });
     await relay.hasPublished(500);
     await dead.hasFired(8);

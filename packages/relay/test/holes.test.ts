@@ -1,5 +1,4 @@
 import { forEachPostgres, memoryTransport, waitUntil } from "@waybill/testing";
-import pg from "pg";
 import { describe, expect } from "vitest";
 import { firstPublications, isAscending, itOn, row } from "./relay-fixture.ts";
 
@@ -62,9 +61,9 @@ forEachPostgres((server) =>
       if (Number(allowed?.max_prepared_transactions) === 0)
         skip(`${server.name} has max_prepared_transactions = 0; the embedded server runs this`);
       const writer = await fixture.client();
-      await writer.query("begin");
-      await writer.query("insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', 'p', '{}')");
-      await writer.query("prepare transaction 'held'");
+      await writer.run("begin");
+      await writer.run("insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', 'p', '{}')");
+      await writer.run("prepare transaction 'held'");
       await fixture.append(row("k"));
       const first = fixture.start();
       await first.hasPublished(1);
@@ -168,21 +167,21 @@ describe("holes", () => {
   it("holes beyond the bound of a read are read first, and what lies above them waits", async ({ fixture }) => {
     // 1 500 ids of one key commit late, in one transaction, while its later ones are published by nobody yet.
     const slow = await fixture.client();
-    await slow.query("begin");
-    await slow.query("select pg_advisory_xact_lock(1)");
-    await slow.query(
+    await slow.run("begin");
+    await slow.run("select pg_advisory_xact_lock(1)");
+    await slow.run(
       "insert into waybill_outbox (type, topic, key, payload) select 'shop.order.placed.v1', 'orders', 'k', '{}' from generate_series(1, 1500)",
     );
     await fixture.append(row("other"));
     const relay = fixture.start();
     await relay.hasPublished(1);
     const next = fixture.client().then(async (client) => {
-      await client.query("begin");
-      await client.query("select pg_advisory_xact_lock(1)");
-      await client.query("insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', 'k', '{}')");
-      await client.query("commit");
+      await client.run("begin");
+      await client.run("select pg_advisory_xact_lock(1)");
+      await client.run("insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', 'k', '{}')");
+      await client.run("commit");
     });
-    await slow.query("commit");
+    await slow.run("commit");
     await next;
     await relay.hasPublished(1_502);
     const sequences = firstPublications(relay.transport.received).get("orders k") ?? [];
@@ -194,33 +193,31 @@ describe("holes", () => {
     fixture,
   }) => {
     await fixture.run("create table stock (key text primary key, version int not null)");
-    await fixture.run("insert into stock select 'k' || n, 0 from generate_series(0, 5) n");
+    await fixture.run("insert into stock select concat('k', n), 0 from generate_series(0, 5) n");
     const relay = fixture.start({ pollMinMs: 1 });
     const committed: number[] = [];
     const untilMs = Date.now() + 2_500;
     const writeUntil = async (writer: number): Promise<void> => {
-      const client = new pg.Client({ connectionString: fixture.url });
-      await client.connect();
+      const client = await fixture.client();
       for (let round = writer; Date.now() < untilMs; round += 1) {
         const key = `k${(round * 7) % 6}`;
-        await client.query("begin");
-        await client.query("update stock set version = version + 1 where key = $1", [key]);
+        await client.run("begin");
+        await client.run("update stock set version = version + 1 where key = ?", [key]);
         const appended: number[] = [];
         for (let count = 0; count <= round % 3; count += 1) {
-          const { rows } = await client.query<{ id: string }>(
-            "insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', $1, '{}') returning id",
+          const [inserted] = await client.run(
+            "insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', ?, '{}') returning id",
             [key],
           );
-          appended.push(Number(rows[0]?.id));
+          appended.push(Number(inserted?.id));
         }
-        if (round % 11 === 0) await client.query("select pg_sleep(0.03)");
-        if (round % 5 === 0) await client.query("rollback");
+        if (round % 11 === 0) await client.run("select pg_sleep(0.03)");
+        if (round % 5 === 0) await client.run("rollback");
         else {
-          await client.query("commit");
+          await client.run("commit");
           committed.push(...appended);
         }
       }
-      await client.end();
     };
     await Promise.all(Array.from({ length: 8 }, (_, writer) => writeUntil(writer)));
     await relay.hasPublished(committed.length);

@@ -220,6 +220,7 @@ describe("a holder", () => {
 
   it("asks its lease before every write: a transport may ask in the middle of a call, too", async ({ fixture }) => {
     const relay = fixture.start({
+      publishDeadlineMs: 30_000, // a call that is given up is made again
       leaseMs: 600_000,
       transport: {
         publish: async (batch, { mayWrite }) => {
@@ -245,7 +246,7 @@ describe("a holder", () => {
 describe("a subscription's state", () => {
   const setState = (fixture: RelayFixture, state: string): Promise<unknown> =>
     fixture.run(
-      "update waybill_subscription set state = $1, epoch = epoch + 1, owner = null, lease_until = '-infinity' where subscription = 'default'",
+      "update waybill_subscription set state = ?, epoch = epoch + 1, owner = null, lease_until = '-infinity' where subscription = 'default'",
       [state],
     );
 
@@ -269,12 +270,12 @@ describe("a subscription's state", () => {
     await first.seen("relay.leaseAcquired");
     await first.stop();
     const blocker = await fixture.client();
-    await blocker.query("begin");
-    await blocker.query("select 1 from waybill_subscription for update");
+    await blocker.run("begin");
+    await blocker.run("select 1 from waybill_subscription for update");
     const second = fixture.start();
     await second.seen("relay.leaseAcquiring");
-    await blocker.query("update waybill_subscription set state = 'paused'");
-    await blocker.query("commit");
+    await blocker.run("update waybill_subscription set state = 'paused'");
+    await blocker.run("commit");
     await second.seen("relay.standby", { when: ({ state }) => state === "paused" });
     expect(second.eventsOf("relay.leaseAcquired")).toEqual([]);
   });

@@ -33,14 +33,14 @@ describe("a relay stops for an operator", () => {
   it("but not because another relay went on while it was about to take the lease", async ({ fixture }) => {
     await published(fixture);
     const other = await fixture.client();
-    await other.query("begin");
-    await other.query("select 1 from waybill_subscription for update");
+    await other.run("begin");
+    await other.run("select 1 from waybill_subscription for update");
     const relay = fixture.start();
     await relay.seen("relay.leaseAcquiring");
     // Its facts are older than what the other one leaves behind.
     await fixture.appendMany(10);
-    await other.query("update waybill_subscription set last_id = 13");
-    await other.query("commit");
+    await other.run("update waybill_subscription set last_id = 13");
+    await other.run("commit");
     await relay.seen("relay.leaseAcquired");
     await fixture.append(row("k"));
     await relay.hasPublished(1);

@@ -9,15 +9,17 @@ import {
   type LedgerWriter,
   type MemoryTransport,
   memoryTransport,
+  mysqlLedgerWriter,
   type NewLedgerRow,
   postgresLedgerWriter,
   type TestServer,
   waitUntil,
 } from "@waybill/testing";
-import pg from "pg";
 import { afterAll, test } from "vitest";
 import { createRelay, type Relay, type RelayOptions } from "../src/index.ts";
-import { relayDatabases } from "./relay-databases.ts";
+import { decodeRanges } from "../src/mysql/encoded-ranges.ts";
+import { type Application, type ApplicationRow, connectApplication, type DialectSql } from "./application.ts";
+import { endOthers, relayDatabases } from "./relay-databases.ts";
 
 export type EventOf<Name extends RelayEvent["name"]> = Extract<RelayEvent, { readonly name: Name }>;
 
@@ -59,14 +61,16 @@ export interface RelayFixture {
   readonly url: string;
   readonly database: Database;
   /** A session of the application's. */
-  client(): Promise<pg.Client>;
+  client(): Promise<Application>;
   /** One statement of the application's, committed. */
-  run(sql: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+  run(sql: string | DialectSql, values?: readonly unknown[]): Promise<readonly ApplicationRow[]>;
   /** Appends rows of topic `orders` in one committed transaction; answers their ids. */
   append(...rows: readonly NewLedgerRow[]): Promise<readonly number[]>;
   /** An open transaction of the application's that appends. */
   begin(): Promise<LedgerWriter>;
-  /** Inserts `count` rows with one statement: `row` is the values of topic, key and payload as SQL over `n`, from 1. */
+  /** Ends every session but the one that `run` uses, as an administrator or a failing server does. */
+  endOthers(): Promise<void>;
+  /** Inserts `count` rows with one statement, without a gap: `row` is the values of topic, key and payload as SQL over `n`, from 1. */
   appendMany(count: number, row?: string): Promise<void>;
   start(options?: Partial<RelayOptions> & { readonly memory?: MemoryTransport }): StartedRelay;
   subscription(): Promise<StoredSubscription>;
@@ -116,20 +120,18 @@ export const itOn = (server?: TestServer) => {
 
 async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: () => Promise<void> }> {
   const database = openDatabase({ url });
-  const space = namespace("postgres");
-  const clients: pg.Client[] = [];
+  const { dialect } = database;
+  const space = namespace(dialect);
+  const clients: Application[] = [];
   const started: StartedRelay[] = [];
-  const client = async (): Promise<pg.Client> => {
-    const made = new pg.Client({ connectionString: url });
-    made.on("error", () => undefined); // giving the database back ends sessions
-    await made.connect();
+  const client = async (): Promise<Application> => {
+    const made = await connectApplication(url);
     clients.push(made);
     return made;
   };
   const main = await client();
-  const run = async (sql: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
-    (await main.query(sql, [...values])).rows as Record<string, unknown>[];
-  const begin = (): Promise<LedgerWriter> => postgresLedgerWriter({ url });
+  const { run } = main;
+  const begin = (): Promise<LedgerWriter> => (dialect === "postgres" ? postgresLedgerWriter({ url }) : mysqlLedgerWriter({ url }));
   const reader = { origin: "relay", reader: "default/default" } as const;
   const decision = { who: "test", why: null };
 
@@ -139,17 +141,29 @@ async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: (
     client,
     run,
     begin,
+    endOthers: () => endOthers(main),
     async append(...rows) {
       const writer = await begin();
       const ids = await writer.append(...rows);
       await writer.commit();
       return ids.map(Number);
     },
-    async appendMany(count, values = "'orders', 'k' || n % 10, '{\"n\":' || n || '}'") {
-      await run(
-        `insert into waybill_outbox (type, topic, key, payload) select 'shop.order.placed.v1', ${values} from generate_series(1, $1::int) n`,
+    async appendMany(count, values = "'orders', concat('k', n % 10), concat('{\"n\":', n, '}')") {
+      if (dialect === "postgres") {
+        const numbers = `generate_series(1, ${count}) n`;
+        await run(`insert into waybill_outbox (type, topic, key, payload) select 'shop.order.placed.v1', ${values} from ${numbers}`);
+        return;
+      }
+      // INSERT … SELECT takes ids in powers of two there, and leaves what it does not need.
+      await run("set @@cte_max_recursion_depth = 100000", []).catch(() => run("set max_recursive_iterations = 100000"));
+      const rows = await run(
+        `with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ?),
+              made (topic, message_key, payload) as (select ${values} from numbers)
+         select * from made`,
         [count],
       );
+      const made = rows.map(({ topic, message_key: key, payload }) => ["shop.order.placed.v1", topic, key, payload]);
+      await run("insert into waybill_outbox (type, topic, `key`, payload) values ?", [made]);
     },
     start(options = {}) {
       const one = startRelay(database, options);
@@ -157,21 +171,22 @@ async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: (
       return one;
     },
     async subscription() {
-      const [found] = await run(
-        `select last_id, hole_lo::text[] as low, hole_hi::text[] as high, epoch, owner, lease_until > clock_timestamp() as is_leased,
-                state, progressed, solo_id, solo_deaths
-         from waybill_subscription where stream = 'default' and subscription = 'default'`,
-      );
+      const columns = "last_id, epoch, owner, state, progressed, solo_id, solo_deaths";
+      const where = "where stream = 'default' and subscription = 'default'";
+      const [found] = await run({
+        postgres: `select ${columns}, hole_lo::text[] as low, hole_hi::text[] as high, lease_until > clock_timestamp() as is_leased
+                   from waybill_subscription ${where}`,
+        mysql: `select ${columns}, holes, lease_until > utc_timestamp(6) as is_leased from waybill_subscription ${where}`,
+      });
       if (found === undefined) throw new Error("there is no subscription yet");
-      const high = found.high as string[];
       return {
         lastId: Number(found.last_id),
-        ranges: (found.low as string[]).map((low, place) => `${low}-${high[place]}`),
+        ranges: rangesOf(found),
         epoch: Number(found.epoch),
         owner: found.owner as string | null,
-        isLeased: found.is_leased === true,
+        isLeased: Boolean(Number(found.is_leased)),
         state: String(found.state),
-        progressed: found.progressed === true,
+        progressed: Boolean(Number(found.progressed)),
         soloId: found.solo_id === null ? null : Number(found.solo_id),
         soloDeaths: JSON.parse(String(found.solo_deaths)) as Record<string, number>,
       };
@@ -197,6 +212,13 @@ async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: (
     await Promise.all(clients.map((open) => open.end()));
   };
   return { fixture, end };
+}
+
+/** The stored ranges, as `low-high`. */
+function rangesOf(found: ApplicationRow): readonly string[] {
+  if (found.holes !== undefined) return decodeRanges(String(found.holes)).map(({ low, high }) => `${low}-${high}`);
+  const high = found.high as readonly string[];
+  return (found.low as readonly string[]).map((low, place) => `${low}-${high[place]}`);
 }
 
 function startRelay(

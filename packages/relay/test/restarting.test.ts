@@ -9,7 +9,7 @@ const it = itOn();
 const terminate = async (fixture: RelayFixture, purpose = "%"): Promise<number> =>
   (
     await fixture.run(
-      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like $1",
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like ?",
       [`% relay ${purpose}`],
     )
   ).length;

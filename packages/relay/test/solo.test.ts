@@ -18,14 +18,14 @@ async function leave(fixture: RelayFixture, { progressed = false, soloId, soloDe
   await fixture.run(
     `update waybill_subscription
      set owner = gen_random_uuid(), epoch = epoch + 1, lease_until = clock_timestamp() - interval '1 second',
-         progressed = $1, solo_id = $2, solo_deaths = $3`,
+         progressed = ?, solo_id = ?, solo_deaths = ?`,
     [progressed, soloId ?? null, JSON.stringify(soloDeaths)],
   );
 }
 
 describe("a relay that follows one that died before it got anywhere", () => {
   it("publishes one message at a time, in id order, each written down before it goes", async ({ fixture }) => {
-    await fixture.appendMany(12, "'orders', case when n % 3 = 0 then null else 'k' || n % 3 end, '{}'");
+    await fixture.appendMany(12, "'orders', case when n % 3 = 0 then null else concat('k', n % 3) end, '{}'");
     await leave(fixture, {});
     const seen: { readonly sequences: readonly number[]; readonly soloId: number | null }[] = [];
     let underWay = 0;
@@ -160,13 +160,13 @@ describe("the message that is written down", () => {
     await relay.seen("relay.batchApplied");
     // The save that writes 2 down is held up until 1 has been read.
     const blocker = await fixture.client();
-    await blocker.query("begin");
-    await blocker.query("select 1 from waybill_subscription for update");
+    await blocker.run("begin");
+    await blocker.run("select 1 from waybill_subscription for update");
     await fixture.append(row("k"));
     await relay.seen("relay.cursorSaving", { when: ({ lastId }) => lastId === 2n });
     await slow.commit();
     await relay.seen("relay.batchApplied", { when: ({ holeRanges, unconfirmed }) => holeRanges === 0 && unconfirmed === 2 });
-    await blocker.query("commit");
+    await blocker.run("commit");
     await waitUntil(() => published.length === 2, { what: "both are published" });
     expect(published[0]).toEqual([2, 2]);
   });

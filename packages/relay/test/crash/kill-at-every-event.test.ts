@@ -3,10 +3,10 @@
  * auditor judges. A run in which the kill did not happen fails: it would have proved nothing.
  */
 import type { RelayEvent } from "@waybill/core";
+import { forEachDatabase } from "@waybill/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeRanges, encodeRanges } from "../../src/mysql/encoded-ranges.ts";
 import { connectApplication } from "../application.ts";
-import { forEachKind } from "./crash-databases.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 
 /** What has to be prepared so that an event comes. */
@@ -278,7 +278,7 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
   }
 }
 
-await forEachKind((server) => {
+await forEachDatabase((server) => {
   describe(`a relay on ${server.name} killed with -9 loses nothing, and keeps first publications in order`, () => {
     for (const [name, scenario] of Object.entries(scenarios) as [RelayEvent["name"], Scenario][]) {
       if ((onlyOn.get(name) ?? server.dialect) !== server.dialect) continue;

@@ -3,9 +3,8 @@
  * another goes on. What the frozen one does when it thaws must change nothing. The auditor judges each run.
  */
 import type { Child, ChildEvent } from "@waybill/testing";
-import { waitUntil } from "@waybill/testing";
+import { forEachDatabase, waitUntil } from "@waybill/testing";
 import { afterEach, describe, expect, test } from "vitest";
-import { forEachKind } from "./crash-databases.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 import { type LeaseHistory, noteLeaseWrites } from "./lease-history.ts";
 
@@ -76,7 +75,7 @@ async function databaseNowMs(): Promise<number> {
   return Number(row?.["now_ms"]);
 }
 
-await forEachKind((server) => {
+await forEachDatabase((server) => {
   describe(`two relays on one subscription of ${server.name}, under load`, () => {
     test("the other publishes within lease + 2 s after kill -9", { timeout: isCampaign ? 180_000 : 60_000 }, async () => {
       await begin(server.name);
