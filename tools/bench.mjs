@@ -4,13 +4,17 @@
  * A benchmark is packages/<package>/bench/<name>.ts, compiled beside the package's other programs. With --json the last line of
  * stdout is the result: {"bench":NAME,"results":[{"name","ratio","min","max","target","met"}]}. --smoke runs it as small as it goes.
  */
+import { newerNode } from "./newer-node.mjs";
 import { prepare, run } from "./prepare.mjs";
 
 const benches = {
   relay: "packages/relay/dist-programs/bench/relay.js",
   append: "packages/outbox/dist-programs/bench/append.js",
   inbox: "packages/inbox/dist-programs/bench/inbox.js",
+  "kafka-clients": "packages/kafka/dist-programs/bench/clients.js",
 };
+/** Those that no Node before 22.22 can run. */
+const needsNewerNode = new Set(["kafka-clients"]);
 
 const [name, ...rest] = process.argv.slice(2);
 if (name === undefined || !Object.hasOwn(benches, name)) {
@@ -18,4 +22,9 @@ if (name === undefined || !Object.hasOwn(benches, name)) {
   process.exit(2);
 }
 await prepare({ quietStdout: true });
-process.exitCode = await run(process.execPath, [benches[name], ...rest]);
+const node = needsNewerNode.has(name) ? newerNode() : { path: process.execPath, why: "" };
+if (node.path === null) {
+  console.error(`${name} cannot run: ${node.why}.`);
+  process.exit(1);
+}
+process.exitCode = await run(node.path, [benches[name], ...rest]);

@@ -1,8 +1,9 @@
 /**
- * `npm test [-- --unit | --server] [--all] [path …]`: installs and builds what is missing, then runs the unit tests and the tests on real servers.
+ * `npm test [-- --unit | --server] [--all] [--node24] [path …]`: installs and builds what is missing, then runs the unit tests and the tests on real servers.
  *
  * --unit, --server   only one of the two
  * --all              the long campaigns too (sets WAYBILL_TEST_ALL=1)
+ * --node24           only what needs a newer Node: the Kafka package over @platformatic/kafka. Where no such Node can be had it says so and passes
  * path …             only test files whose path contains one of these; any other flag goes to vitest
  *
  * Prints which servers were used and which were skipped and why, and ends with a plain line: `N passed, N failed`.
@@ -11,10 +12,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newerNode } from "./newer-node.mjs";
 import { prepare, root, run } from "./prepare.mjs";
 
-const own = new Set(["--unit", "--server", "--all"]);
+const own = new Set(["--unit", "--server", "--all", "--node24"]);
 const given = process.argv.slice(2);
+if (given.includes("--node24")) process.exit(await runOnNewerNode(given.filter((argument) => argument !== "--node24")));
 const passedOn = given.filter((argument) => !own.has(argument));
 const wanted = given.includes("--unit") ? ["unit"] : given.includes("--server") ? ["server"] : ["unit", "server"];
 
@@ -24,6 +27,19 @@ const serversFile = join(folder, "servers.json");
 let passed = 0;
 let failed = 0;
 let skipped = 0;
+
+/** The same program over again, on another Node and about the other client. Answers its exit code. */
+async function runOnNewerNode(others) {
+  const { path, why } = newerNode();
+  if (path === null) {
+    console.log(`\nSKIPPED: nothing was tested over @platformatic/kafka: ${why}.\n`);
+    console.log("0 passed, 0 failed");
+    return 0;
+  }
+  const files = others.some((argument) => !argument.startsWith("-")) ? [] : ["packages/kafka/test", "packages/kafka/src/platformatic"];
+  const env = { ...process.env, WAYBILL_TEST_KAFKA_CLIENT: "platformatic" };
+  return run(path, [new URL(import.meta.url).pathname, ...others, ...files], { env });
+}
 
 function finish() {
   rmSync(folder, { recursive: true, force: true });

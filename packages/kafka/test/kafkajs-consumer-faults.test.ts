@@ -5,7 +5,7 @@ import type { OutgoingMessage } from "@waybill/core";
 import { type KafkaSourceOptions, kafkaSource, kafkaTransport } from "@waybill/kafka";
 import { type StartedKafka, startKafka, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { client } from "./client-under-test.ts";
+import { client, isKafkajs } from "./client-under-test.ts";
 import { consuming, sourceEvents } from "./consuming.ts";
 import { messagesOf, publishUntilConfirmed } from "./sample-messages.ts";
 import { type Topics, topicsOf } from "./topics-of.ts";
@@ -79,10 +79,13 @@ describe("three brokers", () => {
     await untilHandled(before);
 
     await kafka.broker(coordinator).freeze();
-    await running.until("the frozen coordinator is noticed", () => events.of("source.rebuilding").length > 0, 120_000);
+    // kafkajs is replaced; the other finds the next coordinator by itself, and what it had to commit fails once.
+    const isNoticed = (): boolean => events.of(isKafkajs ? "source.rebuilding" : "source.commitFailed").length > 0;
+    if (isKafkajs) await running.until("the frozen coordinator is noticed", isNoticed, 120_000);
     const underCoordinator = [make(), make()];
     await store(kafka.addresses, underCoordinator);
     await untilHandled(underCoordinator);
+    await running.until("the frozen coordinator is noticed", isNoticed, 120_000);
     await kafka.broker(coordinator).resume();
     await waitUntil(async () => (await leaderOf(topic, 0)) > 0, { what: "the topic has a leader", deadlineMs: 60_000 });
 
@@ -142,7 +145,7 @@ describe("three brokers", () => {
     await transport.close({ deadlineMs: 1_000 });
     await running.until("all are handled", () => new Set(running.finished).size === sent.length, 120_000);
     await running.end();
-    expect(events.of("source.joined").length).toBeGreaterThan(1); // moves that it did not feel would prove nothing
+    if (isKafkajs) expect(events.of("source.joined").length).toBeGreaterThan(1); // moves that it did not feel would prove nothing
     expect(events.of("source.gapFound")).toEqual([]);
     const keyOf = new Map(sent.map(({ id, key }) => [id, key]));
     for (const key of new Set(keyOf.values())) {

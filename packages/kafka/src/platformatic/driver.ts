@@ -71,15 +71,6 @@ export interface DriverMetadata {
   }[];
 }
 
-export interface DriverRecordToSend {
-  readonly topic: string;
-  readonly partition: number;
-  readonly key: Uint8Array | null;
-  readonly value: Uint8Array | null;
-  readonly headers: ReadonlyMap<Uint8Array, Uint8Array>;
-  readonly timestamp: bigint;
-}
-
 export interface DriverProduced {
   readonly responses: readonly {
     readonly name: string;
@@ -130,12 +121,12 @@ type ErrorByPartition = readonly {
 
 export interface Driver {
   readonly Connection: new (clientId: string, options: DriverConnectionOptions) => DriverConnection;
+  readonly Writer: { create(): { append(bytes: Uint8Array): DriverPayload } };
+  readonly crc32c: (bytes: Uint8Array) => number;
   readonly clientSoftwareVersion: string;
   readonly metadataV7: DriverApi<[topics: readonly string[], allowAutoTopicCreation: false], DriverMetadata>;
-  readonly produceV7: DriverApi<
-    [acks: -1, timeoutMs: number, records: readonly DriverRecordToSend[], options: { readonly producerEpoch: -1 }],
-    DriverProduced
-  >;
+  /** Its requests are written by us: see `record-batch.ts`. */
+  readonly produceV7: Omit<DriverApi<[], DriverProduced>, "createRequest">;
   readonly findCoordinatorV2: DriverApi<
     [keyType: 0, keys: readonly [string]],
     { readonly coordinators: readonly { readonly errorCode: number; readonly host: string; readonly port: number }[] }

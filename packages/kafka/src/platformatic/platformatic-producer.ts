@@ -15,14 +15,14 @@ import {
   kafkaErrorCodes as codes,
   type KafkaBatch,
   type KafkaProducer,
-  type KafkaRecord,
   type KafkaSendOptions,
   type KafkaSendResult,
 } from "../producer-client.ts";
 import type { BrokerAddress, BrokerConnection } from "./broker-connection.ts";
 import { openCluster } from "./cluster.ts";
-import { type Driver, type DriverMetadata, type DriverProduced, type DriverRecordToSend, loadDriver } from "./driver.ts";
+import { type Driver, type DriverMetadata, type DriverPayload, type DriverProduced, loadDriver } from "./driver.ts";
 import { type BrokerFailure, failureOf } from "./failure.ts";
+import { produceRequest } from "./record-batch.ts";
 
 /** What the leader may take for its replicas, less than any deadline of ours usually is. */
 const brokerTimeoutMs = 8_000;
@@ -68,11 +68,8 @@ export function platformaticProducer(connection: KafkaConnection, firstSeed: num
     }
   };
 
-  const sendOver = async (
-    { topic, partition, records }: KafkaBatch,
-    send: Send,
-    mayWrite: (() => boolean) | undefined,
-  ): Promise<KafkaSendResult> => {
+  const sendOver = async (batch: KafkaBatch, send: Send, mayWrite: (() => boolean) | undefined): Promise<KafkaSendResult> => {
+    const { topic, partition } = batch;
     const driver = await loadDriver();
     let leader: Leader;
     try {
@@ -99,7 +96,7 @@ export function platformaticProducer(connection: KafkaConnection, firstSeed: num
       return true;
     };
     try {
-      const answer = await produce(driver, broker, topic, partition, records, mayLeave);
+      const answer = await produce(driver, broker, batch, mayLeave);
       const result = answeredFor(answer, topic, partition);
       if (result.kind === "answered" && !concernsRecords.has(result.code) && asked !== undefined) {
         forget(topic, asked);
@@ -177,25 +174,11 @@ function leaderOf({ brokers, topics }: DriverMetadata, topic: string, partition:
   return { kind: "found", address };
 }
 
-function produce(
-  driver: Driver,
-  broker: BrokerConnection,
-  topic: string,
-  partition: number,
-  records: readonly KafkaRecord[],
-  mayLeave: () => boolean,
-): Promise<DriverProduced> {
-  const messages = records.map(
-    ({ key, value, headers, timestampMs }): DriverRecordToSend => ({
-      topic,
-      partition,
-      key,
-      value,
-      headers: new Map(Array.from(headers, ([name, text]) => [Buffer.from(name, "utf8"), Buffer.from(text, "utf8")])),
-      timestamp: BigInt(timestampMs),
-    }),
-  );
-  return broker.ask(driver.produceV7, [-1, brokerTimeoutMs, messages, { producerEpoch: -1 }], mayLeave);
+/** The library's request, with bytes of our own. */
+function produce(driver: Driver, broker: BrokerConnection, batch: KafkaBatch, mayLeave: () => boolean): Promise<DriverProduced> {
+  const { api, parseResponse } = driver.produceV7;
+  const createRequest = (): DriverPayload => driver.Writer.create().append(produceRequest(batch, brokerTimeoutMs, driver.crc32c));
+  return broker.ask({ api, parseResponse, createRequest }, [], mayLeave);
 }
 
 /** What the answer says of exactly this partition. */
