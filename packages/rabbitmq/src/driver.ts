@@ -8,6 +8,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import { waybillError } from "@waybill/core";
+import { listenForEarlyErrors } from "./early-errors.ts";
 
 /** Values of a header or argument table. */
 export type DriverTable = Readonly<Record<string, unknown>>;
@@ -177,6 +178,7 @@ export async function loadDriver(): Promise<Driver> {
   const version = await installedVersion();
   if (version !== null && isBefore(version, versionMin))
     throw driverInvalid(`amqplib ${version} loses confirms and cuts headers off; install ${versionMin.join(".")} or later`);
+  listenForEarlyErrors();
   return driver;
 }
 
