@@ -387,6 +387,32 @@ describe("the watch", () => {
     expect(reasonOf()).toBeNull();
   });
 
+  test("nor is one that all others of its partition have to wait for, as far as the window goes", async () => {
+    const { join, handOver, live, clock, reasonOf, handed } = fixture(
+      ({ message }) => (message.id === "0:0" ? { kind: "again", afterMs: 60_000 } : done),
+      { handlerDeadlineMs: 5_000, windowMax: 10 },
+    );
+    join({ high: 20n });
+    await clock.advance(0);
+    handOver(0, 20);
+    await live(59_000);
+    expect([reasonOf(), handed.length]).toEqual([null, 10]);
+  });
+
+  test("a commit that is never confirmed, and holds up everybody", async () => {
+    const { tell, handOver, live, clock, reasonOf } = fixture(() => done, { handlerDeadlineMs: 5_000, windowMax: 10 });
+    tell().joined({
+      partitions: [{ topic: "t", partition: 0 }],
+      positions: () => Promise.resolve([{ topic: "t", partition: 0, committed: null, low: 0n, high: 20n }]),
+      resume: () => undefined,
+      commit: () => Promise.reject(new Error("not now")),
+    });
+    await clock.advance(0);
+    handOver(0, 20);
+    await live(14_000);
+    expect(reasonOf()).toBe("noSettlement");
+  });
+
   test("a partition with messages that hands over none", async () => {
     const { join, live, reasonOf } = fixture();
     join({ high: 5n });

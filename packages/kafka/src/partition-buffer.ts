@@ -66,7 +66,7 @@ export interface PartitionBuffer {
   readonly bytes: number;
   readonly records: number;
   readonly out: number;
-  /** True if a record waits for nothing but its turn, or a commit: not for its time, and not behind its key. */
+  /** True if a record waits for nothing but its turn, or a commit: not for its time, not behind its key, nor for one that waits for its time. */
   hasWaiting(nowMs: number): boolean;
 }
 
@@ -101,6 +101,12 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       else to = middle;
     }
     ready.splice(from, 0, entry);
+  };
+  /** The first that nothing but the window may keep back. */
+  const nextOf = (nowMs: number): Entry | undefined => {
+    const first = fresh[freshHead];
+    const moved = ready.find(({ dueMs }) => dueMs <= nowMs);
+    return moved !== undefined && (first === undefined || moved.ordinal < first.ordinal) ? moved : first;
   };
   const passFresh = (): void => {
     freshHead += 1;
@@ -153,15 +159,13 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
     },
 
     take(nowMs) {
-      const first = fresh[freshHead];
-      const place = ready.findIndex(({ dueMs }) => dueMs <= nowMs);
-      const moved = ready[place];
-      const entry = moved !== undefined && (first === undefined || moved.ordinal < first.ordinal) ? moved : first;
+      const entry = nextOf(nowMs);
       if (entry === undefined || entry.ordinal >= committedOrdinal + windowMax) return null;
-      if (entry === moved) {
-        ready.splice(place, 1);
+      if (entry === fresh[freshHead]) passFresh();
+      else {
+        ready.splice(ready.indexOf(entry), 1);
         resting.delete(entry);
-      } else passFresh();
+      }
       const taken: TakenRecord = { ...(entry.record as BufferedRecord), redelivered: entry.redelivered };
       outNow.set(taken, entry);
       return taken;
@@ -200,7 +204,13 @@ export function createPartitionBuffer(start: bigint, { windowMax }: { readonly w
       committedOrdinal = Math.max(committedOrdinal, ordinal);
     },
 
-    hasWaiting: (nowMs) => freshHead < fresh.length || ready.some(({ dueMs }) => dueMs <= nowMs),
+    hasWaiting(nowMs) {
+      const entry = nextOf(nowMs);
+      if (entry === undefined) return false;
+      const first = entries[head] as Entry;
+      const isBeyondWindow = entry.ordinal >= committedOrdinal + windowMax;
+      return !(isBeyondWindow && first.ordinal === committedOrdinal && resting.has(first) && first.dueMs > nowMs);
+    },
 
     get bytes() {
       return bytes;
