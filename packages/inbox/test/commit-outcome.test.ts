@@ -1,9 +1,9 @@
 import { openDatabase } from "@waybill/sql";
-import { type FaultProxy, startFaultProxy } from "@waybill/testing";
+import { type FaultProxy, forEachDatabase, startFaultProxy } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { forOneOfEach, type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
+import { type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
 
-await forOneOfEach((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let fixture: InboxFixture;
     let proxy: FaultProxy;

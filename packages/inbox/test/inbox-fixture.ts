@@ -1,7 +1,7 @@
 import { catalogue, message, newMessageId, type ReceivedMessage, type WaybillEvent } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { type Database, migrateUp, type Namespace, namespace, openDatabase, sqlMigrations, type Tx } from "@waybill/sql";
-import { forEachDatabase, type TestDatabaseServer, testDatabase } from "@waybill/testing";
+import { type TestDatabaseServer, testDatabase } from "@waybill/testing";
 import { createInbox, type Inbox, type InboxOptions, inboxMigrations } from "../src/index.ts";
 
 export interface OrderPlaced {
@@ -145,13 +145,6 @@ export async function inboxFixture(server: TestDatabaseServer): Promise<InboxFix
       await place.drop();
     },
   };
-}
-
-/** Calls `define` for one PostgreSQL, MariaDB and MySQL: where a second version of the same server would only take its time. */
-export async function forOneOfEach(define: (server: TestDatabaseServer) => void): Promise<void> {
-  const servers: TestDatabaseServer[] = [];
-  await forEachDatabase((server) => servers.push(server));
-  for (const [place, server] of servers.entries()) if (place === 0 || server.dialect !== "postgres") define(server);
 }
 
 let sequence = 0n;

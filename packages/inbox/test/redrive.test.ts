@@ -1,11 +1,11 @@
 import { redriveDeadLetters } from "@waybill/dead-letter";
 import type { Database } from "@waybill/sql";
-import { waitUntil } from "@waybill/testing";
+import { forEachDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reject } from "../src/index.ts";
-import { forOneOfEach, type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
+import { type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
 
-await forOneOfEach((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let fixture: InboxFixture;
     beforeAll(async () => {

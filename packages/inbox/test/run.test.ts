@@ -1,11 +1,11 @@
 import type { Source, WaybillEvent } from "@waybill/core";
 import { redriveDeadLetters } from "@waybill/dead-letter";
-import { memorySource, waitUntil } from "@waybill/testing";
+import { forEachDatabase, memorySource, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { reject } from "../src/index.ts";
-import { forOneOfEach, type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
+import { type InboxFixture, inboxFixture, placed, shop } from "./inbox-fixture.ts";
 
-await forOneOfEach((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let fixture: InboxFixture;
     beforeAll(async () => {

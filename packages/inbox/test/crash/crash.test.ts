@@ -1,7 +1,7 @@
 import type { InboxEvent } from "@waybill/core";
-import { startChild } from "@waybill/testing";
+import { forEachDatabase, startChild } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { forOneOfEach, type InboxFixture, inboxFixture } from "../inbox-fixture.ts";
+import { type InboxFixture, inboxFixture } from "../inbox-fixture.ts";
 
 const program = new URL("../../dist-programs/test/crash/inbox.child.js", import.meta.url);
 
@@ -45,7 +45,7 @@ const killedTwice: ReadonlySet<InboxEvent["name"]> = new Set([
   "inbox.committed",
 ]);
 
-await forOneOfEach((server) =>
+await forEachDatabase((server) =>
   describe(server.name, () => {
     let fixture: InboxFixture;
     beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** A database of either dialect for the crash tests: the application's tables, and the same questions in the words of each. */
 
 import type { Connection, Database } from "@waybill/sql";
-import { forEachMysql, type TestDatabaseServer, testServers, waitUntil } from "@waybill/testing";
+import { type TestDatabaseServer, waitUntil } from "@waybill/testing";
 import { createOutbox, type Ledger } from "../../src/index.ts";
 import { mysqlFixture } from "../mysql/mysql-fixture.ts";
 import { outboxFixture } from "../outbox-fixture.ts";
@@ -29,14 +29,6 @@ export interface CrashPlace {
 export const writerName = "waybill-test-writer";
 
 export const { find } = createOutbox();
-
-/** Calls `define` for one server of each kind: a PostgreSQL, a MariaDB and a MySQL. */
-export async function forEachKind(define: (server: TestDatabaseServer) => void): Promise<void> {
-  const [postgres] = testServers();
-  if (postgres === undefined) throw new Error("No PostgreSQL to test on.");
-  define({ ...postgres, dialect: "postgres" });
-  await forEachMysql(define);
-}
 
 /** A database with the outbox and a table `business (ref)`. */
 export async function crashPlace(server: TestDatabaseServer): Promise<CrashPlace> {

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { audit, digest, readBusinessRows, readJournal } from "@waybill/auditor";
 import { newMessageId } from "@waybill/core";
-import { startChild } from "@waybill/testing";
+import { forEachDatabase, startChild } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type CrashPlace, crashPlace, find, forEachKind } from "./crash-place.ts";
+import { type CrashPlace, crashPlace, find } from "./crash-place.ts";
 import type { Moment, PlacedOrder, Statement, WriterOptions } from "./writer.child.ts";
 
 const program = new URL("../../dist-programs/test/crash/writer.child.js", import.meta.url);
@@ -136,7 +136,7 @@ const writers = [
   { handle: "knex", isOwnId: true },
 ] as const;
 
-await forEachKind((server) => {
+await forEachDatabase((server) => {
   describe(`a writer on ${server.name} killed with -9 around any statement of append's transaction`, () => {
     let place: CrashPlace;
     let folder: string;
