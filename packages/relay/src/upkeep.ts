@@ -29,10 +29,13 @@ async function makePartitions({ connections, space, settings, clock }: Session):
   return kept.kind === "kept" ? null : kept.kind;
 }
 
-/** Removes what every subscription of the stream has passed and what is old enough, step by step. */
+/**
+ * Removes what every subscription of the stream has passed and what is old enough, step by step. The mark is asked for before each step: all of
+ * them may take hours, and a subscription that was made or set back meanwhile keeps what is left.
+ */
 async function removeOldHistory(session: Session): Promise<string | null> {
   const { connections, row, space, settings, clock } = session;
-  const lowWaterMark = await row.lowWaterMark(connections.upkeep);
+  let lowWaterMark = await row.lowWaterMark(connections.upkeep);
   session.report({ name: "relay.historyRemoving", lowWaterMark });
   let rows = 0;
   let ids = 0;
@@ -49,6 +52,7 @@ async function removeOldHistory(session: Session): Promise<string | null> {
     ids += step.claims;
     const pauseMs = Math.max(stepPauseMs, 9 * (clock.monotonicMs() - startedMs));
     if (!step.isMore || session.isDraining || !(await wait(clock, pauseMs, session.ended))) break;
+    lowWaterMark = await row.lowWaterMark(connections.upkeep);
   }
   session.report({ name: "relay.historyRemoved", rows, ids });
   return null;

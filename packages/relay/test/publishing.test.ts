@@ -256,7 +256,7 @@ describe("publishing", () => {
     );
     fixture.start();
     const dead = "select count(*)::int as count from waybill_dead_letter where state = 'dead'";
-    await waitUntil(async () => (await fixture.run(dead))[0]?.["count"] === 1_500, { what: "all are dead letters", deadlineMs: 90_000 });
+    await waitUntil(async () => (await fixture.run(dead))[0]?.["count"] === 1_500, { what: "all are dead letters", deadlineMs: 50_000 });
   });
 
   it("a key with a long wait and a long queue costs the lease nothing", async ({ fixture }) => {
