@@ -2,12 +2,12 @@ import type { Delivery, ReceivedMessage, Settlement } from "@waybill/core";
 import { manualClock } from "@waybill/testing";
 import { expect, test } from "vitest";
 import { createDeliveryLanes, type HeldDelivery } from "./delivery-lanes.ts";
+import { createHandlerLine } from "./handler-line.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Lanes with a handler that answers when it is told to, and a log of what happened. */
-function lanesOf() {
-  const clock = manualClock();
+function lanesOf(clock = manualClock(), line = createHandlerLine(clock)) {
   const log: string[] = [];
   const answers = new Map<string, (settlement: Settlement | Error) => void>();
   const lanes = createDeliveryLanes(
@@ -18,6 +18,7 @@ function lanesOf() {
         answers.set(message.id, (settlement) => (settlement instanceof Error ? reject(settlement) : resolve([settlement])));
       }),
     clock,
+    line,
   );
   let generation = 1;
   const add = (id: string, lane: string | null): void => {
@@ -129,4 +130,22 @@ test("it tells since when nothing has ended", async () => {
   expect(lanes.quietSinceMs).toBe(startMs + 500);
   await answer("a1");
   expect(lanes.quietSinceMs).toBe(null);
+});
+
+test("one that waits for its place behind those of other queues is not taken for one that hangs, and one that hangs is not hidden", async () => {
+  const clock = manualClock();
+  const line = createHandlerLine(clock);
+  const [other, own] = [lanesOf(clock, line), lanesOf(clock, line)];
+  const startMs = clock.monotonicMs();
+  for (const id of ["a1", "a2"]) other.add(id, null);
+  own.add("b1", null);
+  other.add("a3", null);
+  await clock.advance(100);
+  await other.answer("a2");
+  expect([own.lanes.quietSinceMs, other.lanes.quietSinceMs]).toEqual([startMs + 100, startMs + 100]);
+  await clock.advance(100);
+  await other.answer("a1");
+  await clock.advance(100);
+  await other.answer("a3"); // it came later: its end says nothing about b1
+  expect([own.lanes.quietSinceMs, other.lanes.quietSinceMs]).toEqual([startMs + 200, null]);
 });

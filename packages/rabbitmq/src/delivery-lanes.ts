@@ -11,6 +11,7 @@
  * Each delivery is a call of its own: a slow one holds up no settlement but its own, and its key.
  */
 import { type Clock, type Delivery, type HandleDeliveries, type Settlement, type Timer, wait } from "@waybill/core";
+import type { HandlerLine, InLine } from "./handler-line.ts";
 
 /** A delivery that is held here. */
 export interface HeldDelivery {
@@ -28,7 +29,7 @@ export interface HeldDelivery {
 export interface DeliveryLanes {
   /** How many are with the handler. */
   readonly out: number;
-  /** Since when none of them has ended; null: none is there. */
+  /** Since when none of them has ended, nor anybody who came to the handler before the first of them; null: none is there. */
   readonly quietSinceMs: number | null;
   add(held: HeldDelivery): void;
   /** Lets go of what is not current any more, as far as it is not with the handler. */
@@ -42,19 +43,21 @@ const rejectedAfterMs = 1_000;
 
 interface Place {
   readonly held: HeldDelivery;
-  isOut: boolean;
+  /** null: it is not with the handler. */
+  inLine: InLine | null;
   /** The wait of a delivery that comes again. */
   timer: Timer | null;
   isRepeat: boolean;
 }
 
-export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): DeliveryLanes {
+export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock, line: HandlerLine): DeliveryLanes {
   /** By lane, in the order of delivery; those without a lane are each alone. */
   const lanes = new Map<string, Place[]>();
   const alone = new Set<Place>();
   const onQuiet = new AbortController();
-  let out = 0;
-  let lastEndMs = 0;
+  /** Those with the handler, in the order in which they came there. */
+  const out = new Set<InLine>();
+  let lastEndMs = Number.NEGATIVE_INFINITY;
   let isStopped = false;
 
   const leave = (place: Place): void => {
@@ -71,7 +74,7 @@ export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): Del
 
   const next = (lane: string | null): void => {
     const first = lane === null ? undefined : lanes.get(lane)?.[0];
-    if (first !== undefined && !first.isOut && first.timer === null) handOver(first);
+    if (first !== undefined && first.inLine === null && first.timer === null) handOver(first);
   };
 
   const handOver = (place: Place): void => {
@@ -80,21 +83,22 @@ export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): Del
       leave(place);
       return next(place.held.lane);
     }
-    if (out === 0) lastEndMs = clock.monotonicMs();
-    place.isOut = true;
-    out += 1;
+    const inLine = line.enter();
+    place.inLine = inLine;
+    out.add(inLine);
     const { delivery } = place.held;
     const handed = place.isRepeat ? { ...delivery, redelivered: true } : delivery;
     answerOf(handle, handed).then(
-      (settlement) => settle(place, settlement),
+      (settlement) => settle(place, inLine, settlement),
       () => undefined, // it never rejects
     );
   };
 
-  const settle = (place: Place, settlement: Settlement): void => {
+  const settle = (place: Place, inLine: InLine, settlement: Settlement): void => {
     const { held } = place;
-    place.isOut = false;
-    out -= 1;
+    place.inLine = null;
+    out.delete(inLine);
+    inLine.leave();
     lastEndMs = clock.monotonicMs();
     const isCurrent = held.isCurrent();
     if (isCurrent) held.onSettled(settlement);
@@ -110,18 +114,19 @@ export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): Del
         });
       }
     }
-    if (isStopped && out === 0) onQuiet.abort();
+    if (isStopped && out.size === 0) onQuiet.abort();
   };
 
   return {
     get out() {
-      return out;
+      return out.size;
     },
     get quietSinceMs() {
-      return out === 0 ? null : lastEndMs;
+      const [first] = out;
+      return first === undefined ? null : Math.max(lastEndMs, first.sinceMs);
     },
     add(held) {
-      const place: Place = { held, isOut: false, timer: null, isRepeat: false };
+      const place: Place = { held, inLine: null, timer: null, isRepeat: false };
       if (held.lane === null) {
         alone.add(place);
         handOver(place);
@@ -134,7 +139,7 @@ export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): Del
     },
     forget() {
       for (const place of [...alone, ...[...lanes.values()].flat()]) {
-        if (!place.isOut && !place.held.isCurrent()) leave(place);
+        if (place.inLine === null && !place.held.isCurrent()) leave(place);
       }
       // Whoever stood behind something forgotten is first now.
       for (const lane of lanes.keys()) next(lane);
@@ -142,8 +147,8 @@ export function createDeliveryLanes(handle: HandleDeliveries, clock: Clock): Del
     async stop(deadlineMs) {
       isStopped = true;
       for (const place of [...alone, ...[...lanes.values()].flat()]) place.timer?.cancel();
-      if (out > 0) await wait(clock, deadlineMs, onQuiet.signal);
-      return out === 0;
+      if (out.size > 0) await wait(clock, deadlineMs, onQuiet.signal);
+      return out.size === 0;
     },
   };
 }

@@ -28,6 +28,7 @@ import type { BrokerConnection } from "./connection.ts";
 import { type ConsumerChannel, type ConsumerEnd, openConsumer } from "./consumer-channel.ts";
 import { createDeliveryLanes } from "./delivery-lanes.ts";
 import type { DriverDelivery } from "./driver.ts";
+import type { HandlerLine } from "./handler-line.ts";
 import type { Link } from "./link.ts";
 import { applyTopology, deliveryLimitNever, type RabbitmqQueue, type TopologyMode } from "./topology.ts";
 
@@ -46,6 +47,8 @@ export interface QueueConsumerOptions {
   readonly topology: TopologyMode;
   readonly connection: BrokerConnection;
   readonly handle: HandleDeliveries;
+  /** Of all queues of the source. */
+  readonly line: HandlerLine;
   readonly prefetch: number;
   readonly consumerName: string;
   readonly handlerDeadlineMs: number;
@@ -83,7 +86,7 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
   const stuckMs = 2 * options.handlerDeadlineMs;
   const watchMs = Math.max(10, Math.min(options.nothingDeliveredMs / 3, stuckMs / 4));
   const limit = topology === "ensure" ? deliveryLimitNever : (queue.deliveryLimit ?? deliveryLimitDefault);
-  const lanes = createDeliveryLanes(options.handle, clock);
+  const lanes = createDeliveryLanes(options.handle, clock, options.line);
   let channel: ConsumerChannel | null = null;
   let { prefetch } = options;
   let channels = 0;

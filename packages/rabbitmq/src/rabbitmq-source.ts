@@ -26,6 +26,7 @@ import {
 } from "@waybill/core";
 import { checkConnection, type RabbitmqConnectionOptions } from "./address.ts";
 import { brokerConnection } from "./connection.ts";
+import { createHandlerLine } from "./handler-line.ts";
 import { createQueueConsumer, type QueueConsumer } from "./queue-consumer.ts";
 import { checkQueues, type RabbitmqQueue, type TopologyMode } from "./topology.ts";
 
@@ -102,12 +103,14 @@ export function rabbitmqSource(options: RabbitmqSourceOptions): Source {
       const ended = new AbortController();
       const stop = AbortSignal.any([signal, ended.signal]);
       const connection = brokerConnection(settings, { role: "source", clock, random, onEvent });
+      const line = createHandlerLine(clock);
       const consumers: QueueConsumer[] = queues.map((queue) =>
         createQueueConsumer({
           queue,
           topology,
           connection,
           handle,
+          line,
           prefetch: Math.max(1, Math.min(prefetch, Math.floor(heldMax / queues.length))),
           consumerName: settings.connectionName,
           handlerDeadlineMs,
