@@ -10,6 +10,9 @@ const loud: ReadonlySet<WaybillEvent["name"]> = new Set([
   "inbox.retrying",
   "inbox.deadLettered",
   "inbox.sourceFailed",
+  "source.rebuilding",
+  "source.gapFound",
+  "source.redeliveredOften",
   "sql.connectionLost",
 ]);
 
@@ -42,7 +45,14 @@ async function main(): Promise<void> {
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);
-  await service.ended;
+  try {
+    await service.ended;
+  } catch (error) {
+    // Whoever restarts this process must see it end: its API alone, with nobody at the messages, looks well.
+    setTimeout(() => process.exit(1), drainDeadlineMs).unref();
+    await service.close();
+    throw error;
+  }
 }
 
 main().catch((error: unknown) => {
