@@ -78,6 +78,9 @@ const deliveryLimitDefault = 20;
 /** How much longer than an active consumer one may wait for its first delivery that may be a stand-in: another is the active one. */
 const standInPatience = 10;
 
+/** Between looks whether handlers have ended. */
+const lookAgainMs = 20;
+
 /** Ends of our own that are no fault of anything: the next channel is opened at once. */
 const plannedEnds: ReadonlySet<string> = new Set(["prefetchReduced"]);
 
@@ -228,9 +231,20 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
       const afterMs = await afterEnd(opened, end, !link.isOpen);
       await opened.close(closeDeadlineMs);
       await wait(clock, afterMs, stop);
+      if (end.reason === "prefetchReduced") await untilMostIsGone(stop);
     } finally {
       stop.removeEventListener("abort", onStop);
     }
+  };
+
+  /**
+   * What is with the handler cannot be given back. Begun before most of it has ended, the next channel would have too much at once again,
+   * and so on, down to one message at a time for ever.
+   */
+  const untilMostIsGone = async (stop: AbortSignal): Promise<void> => {
+    const untilMs = clock.monotonicMs() + stuckMs;
+    const mostBytes = bytesHeld / 4;
+    while (bytesHeld > mostBytes && clock.monotonicMs() < untilMs && (await wait(clock, lookAgainMs, stop)));
   };
 
   const finish = async (deadlineMs: number): Promise<void> => {
