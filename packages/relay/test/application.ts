@@ -22,6 +22,31 @@ export interface DialectSql {
   readonly mysql: string;
 }
 
+/** What tests say to the subscription's row, in each dialect's own words. */
+const words = {
+  postgres: {
+    uuid: "gen_random_uuid()",
+    inAnHour: "clock_timestamp() + interval '1 hour'",
+    aSecondAgo: "clock_timestamp() - interval '1 second'",
+    longAgo: "'-infinity'",
+    noRanges: "hole_lo = '{}', hole_hi = '{}'",
+    range: (low: number, high: number) => `hole_lo = '{${low}}', hole_hi = '{${high}}'`,
+  },
+  mysql: {
+    uuid: "uuid()",
+    inAnHour: "utc_timestamp(6) + interval 1 hour",
+    aSecondAgo: "utc_timestamp(6) - interval 1 second",
+    longAgo: "'1970-01-01'",
+    noRanges: "holes = '[]'",
+    range: (low: number, high: number) => `holes = '[${low},${high - low + 1}]'`,
+  },
+} as const;
+
+/** One statement with these words in it. */
+export function inBoth(text: (words: (typeof words)["postgres" | "mysql"]) => string): DialectSql {
+  return { postgres: text(words.postgres), mysql: text(words.mysql) };
+}
+
 export async function connectApplication(url: string): Promise<Application> {
   return url.startsWith("postgres") ? await connectPostgres(url) : await connectMysql(url);
 }
