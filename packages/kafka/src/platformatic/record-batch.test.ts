@@ -40,7 +40,7 @@ test("a batch's lengths agree with each other, and none is longer than was recko
   }
 });
 
-test.runIf(nodeProblem(process.versions.node) === null)("every byte is what the library would write", async () => {
+test.runIf(nodeProblem(process.versions.node) === null)("every byte is what the library would write", { timeout: 60_000 }, async () => {
   const { createRecordsBatch, crc32c, produceV7 } = await import("@platformatic/kafka");
   for (const [what, records] of samples) {
     const messages = records.map(({ key, value, headers, timestampMs }) => ({
@@ -61,6 +61,7 @@ test.runIf(nodeProblem(process.versions.node) === null)("every byte is what the 
 
 test.runIf(nodeProblem(process.versions.node) === null)(
   "times a month apart keep their places in one batch, which the library's own batches do not give them",
+  { timeout: 60_000 },
   async () => {
     const { createRecordsBatch, crc32c, Reader, readRecordsBatches } = await import("@platformatic/kafka");
     const firstMs = 1_700_000_000_000;
