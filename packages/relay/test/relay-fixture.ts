@@ -216,7 +216,7 @@ async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: (
 
 /** The stored ranges, as `low-high`. */
 function rangesOf(found: ApplicationRow): readonly string[] {
-  if (found.holes !== undefined) return decodeRanges(String(found.holes)).map(({ low, high }) => `${low}-${high}`);
+  if (typeof found.holes === "string") return decodeRanges(found.holes).map(({ low, high }) => `${low}-${high}`);
   const high = found.high as readonly string[];
   return (found.low as readonly string[]).map((low, place) => `${low}-${high[place]}`);
 }
