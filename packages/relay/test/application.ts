@@ -43,7 +43,7 @@ const words = {
 } as const;
 
 /** One statement with these words in it. */
-export function inBoth(text: (words: (typeof words)["postgres" | "mysql"]) => string): DialectSql {
+export function inBoth(text: (own: (typeof words)["postgres" | "mysql"]) => string): DialectSql {
   return { postgres: text(words.postgres), mysql: text(words.mysql) };
 }
 
