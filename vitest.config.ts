@@ -13,7 +13,8 @@ const alias = [
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // More than cores: tests on servers mostly wait for them.
+    maxWorkers: 3,
     projects: [
       {
         resolve: { alias },

@@ -185,7 +185,7 @@ await forEachDatabase((server) => {
     test("of five on 5 000 rows one publishes, and each row once", { timeout: 60_000 }, async () => {
       await begin(server.name);
       await run.client.run({
-        postgres: "insert into business select gen_random_uuid() from generate_series(1, 5000)",
+        postgres: "insert into business select gen_random_uuid()::text from generate_series(1, 5000)",
         mysql:
           "insert into business with recursive n as (select 1 as i union all select i + 1 from n where i < 1000) select uuid() from n, (select i from n limit 5) as five",
       });
