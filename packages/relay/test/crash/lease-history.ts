@@ -47,7 +47,11 @@ const triggers = {
        epoch bigint, owner char(36), last_id bigint, backend int not null
      )`,
     `create trigger note_lease_insert after insert on waybill_subscription for each row ${noteWrite("connection_id()")}`,
-    `create trigger note_lease_update after update on waybill_subscription for each row ${noteWrite("connection_id()")}`,
+    // A relay that finds the row there "updates" it to what it is: nobody's write.
+    `create trigger note_lease_update after update on waybill_subscription for each row
+     insert into lease_write (epoch, owner, last_id, backend)
+     select new.epoch, new.owner, new.last_id, connection_id() from dual
+     where not (old.epoch <=> new.epoch and old.owner <=> new.owner and old.lease_until <=> new.lease_until and old.saved_at <=> new.saved_at)`,
   ],
 } as const;
 
