@@ -13,8 +13,7 @@ const alias = [
 
 export default defineConfig({
   test: {
-    // More than cores: tests on servers mostly wait for them.
-    maxWorkers: 3,
+    maxWorkers: 2,
     projects: [
       {
         resolve: { alias },
