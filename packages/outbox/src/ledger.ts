@@ -73,6 +73,12 @@ export interface LedgerFacts {
   readonly nowMs: number;
 }
 
+/** What is wrong if history was removed beyond the highest id there is: nothing, or that ids went back. */
+export function wentBack(removedTo: bigint, highestId: bigint): readonly string[] {
+  if (removedTo <= highestId) return [];
+  return [`history was removed up to id ${removedTo}, but ids have only come to ${highestId}: they went back`];
+}
+
 export interface Ledger {
   /** With more holes than this a read brings nothing beyond `lastId`: order hangs on all of them being read. */
   readonly holesMax: number;

@@ -52,6 +52,7 @@ export async function outboxFixture(server: TestServer): Promise<OutboxFixture> 
     clear: async () => {
       await run("truncate waybill_outbox restart identity");
       await run("truncate waybill_outbox_id");
+      await run("update waybill_stream set removed_to = 0");
     },
     drop: async () => {
       await Promise.all(connections.map((connection) => connection.close()));

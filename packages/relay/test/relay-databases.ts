@@ -76,10 +76,10 @@ async function emptyTables(application: Application): Promise<void> {
   if (application.dialect === "postgres") {
     await application.run("set lock_timeout = '10s'");
     await application.run(`truncate ${tables.join(", ")} restart identity`);
-    return;
+  } else {
+    await application.run("set session lock_wait_timeout = 10");
+    for (const table of tables) await application.run(`truncate table ${table}`);
   }
-  await application.run("set session lock_wait_timeout = 10");
-  for (const table of tables) await application.run(`truncate table ${table}`);
   await application.run("update waybill_stream set removed_to = 0");
 }
 

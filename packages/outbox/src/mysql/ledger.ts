@@ -1,6 +1,6 @@
 /** The ledger on MySQL and MariaDB: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import type { Ledger, LedgerFacts, LedgerRow } from "../ledger.ts";
+import { type Ledger, type LedgerFacts, type LedgerRow, wentBack } from "../ledger.ts";
 import { ledgerRows } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { beginFencing } from "./fence.ts";
@@ -94,9 +94,7 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
     ...(Number(packetBytes) >= packetBytesMin
       ? []
       : [`max_allowed_packet is ${packetBytes ?? "unknown"}, and at least ${packetBytesMin} is needed`]),
-    ...(BigInt(removedTo ?? 0) <= BigInt(highestId as string)
-      ? []
-      : [`history was removed up to id ${removedTo ?? ""}, but ids have only come to ${highestId ?? ""}: they went back`]),
+    ...wentBack(BigInt(removedTo ?? 0), BigInt(highestId as string)),
     ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
   ];
   const warnings = [

@@ -1,7 +1,7 @@
 /** The ledger on PostgreSQL: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import { createHash } from "node:crypto";
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
+import { type HoleProof, type IdRange, type Ledger, type LedgerFacts, wentBack } from "../ledger.ts";
 import { ledgerRows } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
@@ -72,12 +72,13 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
 }
 
 function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
-  const [isReadOnly, highestId, step, cache, encoding, serverIdentity, ledgerIdentity, nowMs, fsync, synchronousCommit] =
-    rows[0] as string[] as [string, string, string, string, string, string, string | null, string, string, string];
+  const [isReadOnly, highestId, step, cache, encoding, serverIdentity, ledgerIdentity, removedTo, nowMs, fsync, synchronousCommit] =
+    rows[0] as string[] as [string, string, string, string, string, string, string | null, string | null, string, string, string];
   const unsafe = [
     ...(step === "1" ? [] : [`ids step by ${step} instead of 1`]),
     ...(cache === "1" ? [] : [`ids are cached by ${cache}, so that a later one may be smaller`]),
     ...(encoding === "UTF8" ? [] : [`the database is encoded in ${encoding} instead of UTF8`]),
+    ...wentBack(BigInt(removedTo ?? 0), BigInt(highestId)),
     ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
   ];
   const warnings = [

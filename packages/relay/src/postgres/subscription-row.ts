@@ -18,7 +18,7 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
   const idSequence = tableOf(space, stream === "default" ? "outbox_id_seq" : `${stream}_outbox_id_seq`);
   const text = {
     acquire: acquireLease(table),
-    ensure: ensureSubscription(table, idSequence),
+    ensure: ensureSubscription(table, idSequence, tableOf(space, "stream")),
     lock: lockSubscription(table),
     lowWaterMark: readLowWaterMark(table),
     read: readSubscription(table),
