@@ -85,7 +85,9 @@ export interface WaybillErrorFacts {
   WAYBILL_UNIT_POISONED: { readonly operation: string };
   /** A COMMIT went out and no answer came back. Ask by id; assume nothing. */
   WAYBILL_OUTCOME_UNKNOWN: { readonly operation: string };
-  /** The ledger cannot be read safely: a replica, a cached sequence, ids given out again. An operator decides. */
+  /** The server takes no writes: a standby, or a primary that is about to hand over. Soon it may, or another one does. */
+  WAYBILL_READ_ONLY: { readonly found: "standby" | "read-only" };
+  /** The ledger cannot be read safely: a cached sequence, ids given out again. An operator decides. */
   WAYBILL_LEDGER_UNSAFE: { readonly rule: string; readonly found: string };
   /**
    * A broker's exchange, queue, binding or topic is not as it must be, and only an operator can put it right. `argument`: the one that

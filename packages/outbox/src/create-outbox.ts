@@ -79,7 +79,7 @@ export interface Outbox {
    * removed counts as not appended; and a clock further off than `marginMs` hides the message. On MySQL and MariaDB ask the server on which the
    * transaction ran, and only with an id that `append` answered: of a row that is not written yet nothing is known there.
    *
-   * @throws WAYBILL_LEDGER_UNSAFE on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, WAYBILL_CONFIG_INVALID for a MySQL reader that is no
+   * @throws WAYBILL_READ_ONLY on a standby, WAYBILL_MESSAGE_INVALID for what is no UUID, WAYBILL_CONFIG_INVALID for a MySQL reader that is no
    *   `Database`, and what the reader throws
    */
   find(asked: Asked, messageId: string, options?: FindOptions): Promise<Appended>;

@@ -124,7 +124,7 @@ export interface HoleProof {
    * On PostgreSQL it looks at who could still fill them. On MySQL and MariaDB nobody can know, so holes that are old enough are ended by a
    * row of our own, a *fence*, which comes with the next read and needs no proof.
    *
-   * @throws WAYBILL_LEDGER_UNSAFE if the server is read-only: nothing can be proved on a standby
+   * @throws WAYBILL_READ_ONLY if the server is read-only: nothing can be proved on a standby
    */
   look(connection: Connection, holes: readonly IdRange[], options: { readonly deadlineMs: number }): Promise<readonly IdRange[]>;
 }

@@ -73,7 +73,8 @@ export function createRelay(options: RelayOptions): Relay {
   /** What must hold before a cursor is trusted. */
   const checkedFacts = async (connection: Connection): Promise<LedgerFacts> => {
     const facts = await parts.ledger.facts(connection, { deadlineMs: settings.statementDeadlineMs });
-    if (facts.isReadOnly) throw unsafe("the server takes writes", "a read-only server or a standby");
+    if (facts.isReadOnly)
+      throw waybillError("WAYBILL_READ_ONLY", "The server takes no writes: connect to the primary, or wait for it.", { found: "read-only" });
     if (facts.unsafe !== null) throw unsafe("ids step by one, uncached, and text is UTF-8", facts.unsafe);
     return facts;
   };

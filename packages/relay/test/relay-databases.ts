@@ -23,10 +23,7 @@ export function relayDatabases(server: TestServer | undefined): RelayDatabases {
 
   const make = async (): Promise<TestDatabase> => {
     const own = await testDatabase(server === undefined ? {} : { server: server.name });
-    const database = openDatabase({ url: own.url });
-    const sets = [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations];
-    await migrateUp(database, namespace(database.dialect), sets);
-    await database.close();
+    await makeTables(own.url);
     const application = await connectApplication(own.url);
     shapes.set(own, await shapeOf(application));
     await application.end();
@@ -56,6 +53,12 @@ export function relayDatabases(server: TestServer | undefined): RelayDatabases {
       await Promise.all(free.map((own) => own.drop()));
     },
   };
+}
+
+export async function makeTables(url: string): Promise<void> {
+  const database = openDatabase({ url });
+  await migrateUp(database, namespace(database.dialect), [sqlMigrations, outboxMigrations, deadLetterMigrations, relayMigrations]);
+  await database.close();
 }
 
 /** Ends every session in the database but ours. */

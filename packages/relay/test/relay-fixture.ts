@@ -118,7 +118,8 @@ export const itOn = (server?: TestServer) => {
   });
 };
 
-async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: () => Promise<void> }> {
+/** A fixture on a database that has the tables. Whoever opened it ends it. */
+export async function openFixture(url: string): Promise<{ fixture: RelayFixture; end: () => Promise<void> }> {
   const database = openDatabase({ url });
   const { dialect } = database;
   const space = namespace(dialect);

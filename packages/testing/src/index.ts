@@ -49,6 +49,7 @@ export type { StartMariadbOptions } from "./servers/mariadb.ts";
 export { startMariadb } from "./servers/mariadb.ts";
 export type { StartMysqlOptions } from "./servers/mysql.ts";
 export { startMysql } from "./servers/mysql.ts";
+export { type StartPgbouncerOptions, startPgbouncer } from "./servers/pgbouncer.ts";
 export type { StartPostgresOptions } from "./servers/postgres.ts";
 export { startPostgres } from "./servers/postgres.ts";
 export type { PostgresGreeting } from "./servers/postgres-greeting.ts";

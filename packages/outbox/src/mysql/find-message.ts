@@ -47,7 +47,7 @@ export async function findAppended(
   }
 }
 
-/** @throws WAYBILL_LEDGER_UNSAFE on a read-only server, which hears of a transaction only when it is over */
+/** @throws WAYBILL_READ_ONLY on a read-only server, which hears of a transaction only when it is over */
 async function checkServer(connection: Connection): Promise<void> {
   const [row] = (await connection.query(`select ${isReadOnly} as is_read_only`, [])) as readonly { is_read_only: number | string }[];
   if (Number(row?.is_read_only ?? 1) !== 0) throw readOnlyError();
@@ -55,8 +55,7 @@ async function checkServer(connection: Connection): Promise<void> {
 
 /** A read-only server is a replica, or about to become one. */
 export function readOnlyError(): Error {
-  return waybillError("WAYBILL_LEDGER_UNSAFE", "This server is read-only and knows no writers: connect to the one that takes writes.", {
-    rule: "primary",
+  return waybillError("WAYBILL_READ_ONLY", "This server is read-only and knows no writers: connect to the one that takes writes.", {
     found: "read-only",
   });
 }

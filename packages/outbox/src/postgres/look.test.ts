@@ -11,5 +11,5 @@ it("a look is transactions by name", () => {
 
 it("a standby is refused: it knows no writers", () => {
   const standby = { is_standby: "true", highest_id: "1", live: "", prepared: "" };
-  expect(() => parseLook([standby])).toThrow(expect.objectContaining({ code: "WAYBILL_LEDGER_UNSAFE" }) as Error);
+  expect(() => parseLook([standby])).toThrow(expect.objectContaining({ code: "WAYBILL_READ_ONLY" }) as Error);
 });

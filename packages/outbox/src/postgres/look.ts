@@ -5,13 +5,12 @@ import type { Look } from "./hole-proof.ts";
 /**
  * The row of `statements/look-for-writers.ts`.
  *
- * @throws WAYBILL_LEDGER_UNSAFE on a standby, whose locks say nothing about writers
+ * @throws WAYBILL_READ_ONLY on a standby, whose locks say nothing about writers
  */
 export function parseLook(rows: readonly Row[]): Look {
   const [row] = rows as readonly { is_standby: string; highest_id: string; live: string; prepared: string }[];
   if (row === undefined || row.is_standby !== "false") {
-    throw waybillError("WAYBILL_LEDGER_UNSAFE", "This server is a standby, which knows no writers: connect to the primary.", {
-      rule: "primary",
+    throw waybillError("WAYBILL_READ_ONLY", "This server is a standby, which knows no writers: connect to the primary.", {
       found: "standby",
     });
   }

@@ -157,7 +157,7 @@ await forEachMysql((server) =>
           return connection;
         },
       };
-      await expect(find(standby, newMessageId())).rejects.toMatchObject({ code: "WAYBILL_LEDGER_UNSAFE" });
+      await expect(find(standby, newMessageId())).rejects.toMatchObject({ code: "WAYBILL_READ_ONLY" });
     });
   }),
 );
