@@ -28,6 +28,8 @@ export interface ExchangeRequest {
 
 export interface ExchangeLimits {
   readonly deadlineMs: number;
+  /** After this the request is not written any more, however long the deadline: the connection was late. Default: the deadline. */
+  readonly writeMs?: number;
   readonly responseBytesMax: number;
   readonly mayWrite?: (() => boolean) | undefined;
 }
@@ -55,9 +57,10 @@ export async function exchange(
   const startedAtMs = clock.monotonicMs();
   const first = await attempt(connections, request, limits, clock, true);
   if (first.kind !== "resetWhileReused") return first;
-  const leftMs = limits.deadlineMs - (clock.monotonicMs() - startedAtMs);
-  if (leftMs <= 0) return unknown("deadline", first.cause);
-  const second = await attempt(connections, request, { ...limits, deadlineMs: leftMs }, clock, false);
+  const usedMs = clock.monotonicMs() - startedAtMs;
+  const writeMs = (limits.writeMs ?? limits.deadlineMs) - usedMs;
+  if (writeMs <= 0) return unknown("deadline", first.cause);
+  const second = await attempt(connections, request, { ...limits, deadlineMs: limits.deadlineMs - usedMs, writeMs }, clock, false);
   if (second.kind === "answered") return second;
   return second.kind === "resetWhileReused" ? unknown("connectionLost", second.cause) : { ...second, kind: "unknown" };
 }
@@ -102,6 +105,7 @@ function attempt(
     };
     const end = (reason: string): void => fail(reason, null);
 
+    const writeUntilMs = clock.monotonicMs() + (limits.writeMs ?? limits.deadlineMs);
     const timer = clock.setTimer(limits.deadlineMs, () => fail("deadline", null));
     connections.underWay.add(end);
     let outgoing: ClientRequest;
@@ -115,6 +119,7 @@ function attempt(
 
     const write = (): void => {
       if (isSettled) return;
+      if (clock.monotonicMs() >= writeUntilMs) return fail("deadline", null);
       if (limits.mayWrite?.() === false) return fail("leaseLost", null);
       isWritten = true;
       if (request.body === null) outgoing.end();

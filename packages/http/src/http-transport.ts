@@ -7,8 +7,8 @@
  *                          │          └ one message of a key at a time; after one that was not confirmed, none
  *                          └ a topic has connections, slots and a breaker of its own: a dead one stops no other
  *
- * Nothing outlives its call: at the call's deadline what is being sent is `unknown` and its socket destroyed, what waits was not
- * sent. A crash at any arrow leaves messages that were sent and not confirmed; they are published again with the same id.
+ * Nothing outlives its call: at the call's deadline what is being sent is `unknown` and its socket destroyed. Nor is a request written
+ * shortly before it, only to be cut off and repeated: what waits by then was not sent. A crash at any arrow leaves messages that were sent and not confirmed; they are published again with the same id.
  */
 import {
   behindItsKey,
@@ -27,6 +27,7 @@ import {
   type Transport,
   throwConfigProblems,
   withDeadline,
+  writeTimeMs,
 } from "@waybill/core";
 import { toRequest } from "./binary-mode.ts";
 import { type CheckedDestination, checkDestination, type HttpDestination } from "./destination.ts";
@@ -55,6 +56,8 @@ const here = "The HTTP transport";
 /** A call's own limits, as every message of it meets them. */
 interface Call {
   readonly deadlineAtMs: number;
+  /** No request is written later than that: its answer could hardly come in time. */
+  readonly writeUntilMs: number;
   readonly mayWrite: (() => boolean) | undefined;
 }
 
@@ -81,15 +84,17 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     if ("problem" in request) return rejectedAs(name, request.problem, request.cause);
     if (closing !== null) return notSent(name, "closed", "transport");
     if (call.mayWrite?.() === false) return notSent(name, "leaseLost", "transport");
-    const deadlineMs = Math.min(destination.deadlineMs, call.deadlineAtMs - clock.monotonicMs());
-    if (deadlineMs <= 0) return notSent(name, "deadline", "topic");
-    const passage = gate.enter(clock.monotonicMs());
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= call.writeUntilMs) return notSent(name, "deadline", "topic");
+    const deadlineMs = Math.min(destination.deadlineMs, call.deadlineAtMs - nowMs);
+    const writeMs = Math.min(writeTimeMs(destination.deadlineMs), call.writeUntilMs - nowMs);
+    const passage = gate.enter(nowMs);
     if (passage.kind === "wait") return notSent(name, passage.reason, "topic", passage.afterMs);
 
     const content = { id: message.id, timestampMs: clock.wallMs(), body: request.body };
     const signature = destination.secrets.length === 0 ? {} : sign(destination.secrets, content);
     const post = { method: "POST", url: route.url, headers: { ...request.headers, ...signature }, body: request.body } as const;
-    const ended = await exchange(route.connections, post, { deadlineMs, responseBytesMax, mayWrite: call.mayWrite }, clock);
+    const ended = await exchange(route.connections, post, { deadlineMs, writeMs, responseBytesMax, mayWrite: call.mayWrite }, clock);
 
     const proved = outcomeOf(evidenceOf(ended), name);
     if (proved.kind === "retry" && proved.scope === "transport") {
@@ -114,7 +119,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     if (passage.kind === "wait") return notSent(route.name, passage.reason, "topic", passage.afterMs);
     route.users += 1;
     try {
-      if (!(await route.slots.take(call.deadlineAtMs - clock.monotonicMs()))) return notSent(route.name, "deadline", "topic");
+      if (!(await route.slots.take(call.writeUntilMs - clock.monotonicMs()))) return notSent(route.name, "deadline", "topic");
       try {
         return await send(route, message, call);
       } finally {
@@ -129,7 +134,8 @@ export function httpTransport(options: HttpTransportOptions): Transport {
     batch: readonly OutgoingMessage[],
     { deadlineMs, mayWrite }: PublishOptions,
   ): Promise<readonly PublishOutcome[]> => {
-    const call: Call = { deadlineAtMs: clock.monotonicMs() + deadlineMs, mayWrite };
+    const nowMs = clock.monotonicMs();
+    const call: Call = { deadlineAtMs: nowMs + deadlineMs, writeUntilMs: nowMs + writeTimeMs(deadlineMs), mayWrite };
     const outcomes: PublishOutcome[] = batch.map(() => notSent(here, behindItsKey, "message"));
 
     const publishLane = async (lane: readonly number[]): Promise<void> => {

@@ -2,7 +2,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { type PublishOutcome, signingSecret, type Transport, type WaybillEvent } from "@waybill/core";
 import { type HttpTransportOptions, httpCaller, httpTransport } from "@waybill/http";
-import { freePort, selfSigned, waitUntil } from "@waybill/testing";
+import { freePort, manualClock, selfSigned, waitUntil } from "@waybill/testing";
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, test } from "vitest";
 import { newMessage, startDestination, startRawDestination } from "./destination-server.ts";
@@ -283,6 +283,35 @@ describe("slow and endless answers", () => {
     const outcomes = await transport.publish([newMessage(), newMessage()], { deadlineMs: 300 });
     expect(outcomes.map(shown)).toEqual(["unknown (message) deadline", "retry (topic) deadline"]);
     expect(performance.now() - startedAt).toBeLessThan(1_500);
+  });
+});
+
+describe("the end of a call", () => {
+  test("what gets its slot in the last quarter of the call's time is not sent", async () => {
+    const clock = manualClock();
+    const destination = await start(
+      startDestination((_request, response) => {
+        void clock.advance(800).then(() => response.end());
+      }),
+    );
+    const outcomes = await transportTo(destination.url, { concurrency: 1, clock }).publish([newMessage(), newMessage()], { deadlineMs: 1_000 });
+    expect(outcomes.map(shown)).toEqual(["confirmed", "retry (topic) deadline"]);
+    expect(destination.received).toHaveLength(1);
+  });
+
+  test("what is connected in the last quarter of its time is not sent", async () => {
+    const clock = manualClock();
+    const destination = await start(startDestination());
+    let asked = 0;
+    // Asked before the dial: the time passes while the connection is made.
+    const mayWrite = (): boolean => {
+      asked += 1;
+      if (asked === 1) void clock.advance(800);
+      return true;
+    };
+    const [outcome] = await transportTo(destination.url, { clock }).publish([newMessage()], { deadlineMs: 1_000, mayWrite });
+    expect(shown(outcome)).toBe("retry (topic) deadline");
+    expect([asked, destination.received.length]).toEqual([1, 0]);
   });
 });
 
