@@ -39,8 +39,8 @@ export interface PublishOptions {
  * Where messages go out. Two methods; the contract is `transportContract` in `@waybill/testing`, which every implementation runs.
  *
  * The relay never has messages of one (topic, key) in two calls at once. Within a call a key stops at its first outcome that is
- * not `confirmed`: later messages of that key are not sent (or travel in one atomic unit with it) and answer `retry`, scope
- * `message`, reason `behindItsKey`.
+ * not `confirmed`: later messages of that key are not sent and answer `retry`, scope `message`, reason `behindItsKey`. So they do when
+ * they travelled in one atomic unit with it and none of that is stored; where that is `unknown`, so are they.
  */
 export interface Transport {
   /**

@@ -291,10 +291,15 @@ describe("the end of a call", () => {
     const clock = manualClock();
     const destination = await start(
       startDestination((_request, response) => {
-        void clock.advance(800).then(() => response.end());
+        clock.advance(800).then(
+          () => response.end(),
+          () => undefined,
+        );
       }),
     );
-    const outcomes = await transportTo(destination.url, { concurrency: 1, clock }).publish([newMessage(), newMessage()], { deadlineMs: 1_000 });
+    const outcomes = await transportTo(destination.url, { concurrency: 1, clock }).publish([newMessage(), newMessage()], {
+      deadlineMs: 1_000,
+    });
     expect(outcomes.map(shown)).toEqual(["confirmed", "retry (topic) deadline"]);
     expect(destination.received).toHaveLength(1);
   });
@@ -306,7 +311,7 @@ describe("the end of a call", () => {
     // Asked before the dial: the time passes while the connection is made.
     const mayWrite = (): boolean => {
       asked += 1;
-      if (asked === 1) void clock.advance(800);
+      if (asked === 1) clock.advance(800).catch(() => undefined);
       return true;
     };
     const [outcome] = await transportTo(destination.url, { clock }).publish([newMessage()], { deadlineMs: 1_000, mayWrite });

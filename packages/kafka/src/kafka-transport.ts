@@ -9,7 +9,7 @@
  *                          └ a topic has a producer of its own: a dead one stops no other
  *
  * A key stops at its first message that is not confirmed: what follows in the call is not sent, or was in the same record batch,
- * which is stored whole or not at all. What is unknown is published again under the same id, and so is what was stored when we die
+ * which is stored whole or not at all: then it shares the fate of the first. What is unknown is published again under the same id, and so is what was stored when we die
  * between the answer and whoever saves it. Late writes of an earlier try can only repeat what its later try published, in order.
  *
  * Nothing outlives its call: by the call's deadline every send has settled, and one that was not written by then never will be. Nor does
@@ -132,10 +132,13 @@ export function kafkaTransport(options: KafkaTransportOptions): Transport {
     return result;
   };
 
-  /** Marks messages that were not confirmed: the first of each key with `outcome`; what is behind it stays as it was. */
+  /**
+   * Marks messages that were not confirmed: the first of each key with `outcome`; what is behind it stays as it was. Messages of unknown
+   * fate went out as one record batch, stored whole or not at all: what is behind another in it may be stored as well.
+   */
   const fail = (items: readonly Item[], outcome: PublishOutcome, { stopped }: Lane, call: Call): void => {
     for (const { place, key } of items) {
-      if (key !== null && stopped.has(key)) continue;
+      if (key !== null && stopped.has(key) && outcome.kind !== "unknown") continue;
       if (key !== null) stopped.add(key);
       call.outcomes[place] = outcome;
     }

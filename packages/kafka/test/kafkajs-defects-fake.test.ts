@@ -260,6 +260,17 @@ describe("K21: what each answer of a broker proves", () => {
     expect(outcomes.map(told)).toEqual(["unknown topic partitionMissing"]);
   });
 
+  test("what is behind its key in a record batch that nobody answered may be stored, too; what was not sent is not", async () => {
+    const fake = await fakeOf({ topics: { [topic]: [0] }, onProduce: () => ({ silent: true, stores: true }) });
+    const make = messagesOf(topic);
+    const together = [make({ key: "a" }), make({ key: "a" }), make({ key: "b" })];
+    const nextSend = make({ key: "a", payload: Buffer.alloc(600_000) });
+    const outcomes = await transportOn(fake).publish([...together, nextSend], { deadlineMs: 500 });
+    const unknown = "unknown topic deadline";
+    expect(outcomes.map(told)).toEqual([unknown, unknown, unknown, "retry message behindItsKey"]);
+    expect(fake.stored.flatMap(({ records }) => records)).toHaveLength(3);
+  });
+
   test("when no partition of a call answers, everything waits", async () => {
     const fake = await fakeOf({ topics: { [topic]: [0, 0] }, onProduce: () => ({ silent: true }) });
     const make = messagesOf(topic);

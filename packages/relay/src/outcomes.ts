@@ -3,6 +3,7 @@
  *
  * A key stops at its first outcome that is not `confirmed`; what a transport says of those behind it is not asked. Should it confirm
  * one of them, that does not count: an id is finished only when no earlier id of its key is open, so it is published again in its turn.
+ * That it may be stored is remembered, for the case that it becomes a dead letter.
  */
 import { type FailureScope, type PublishOutcome } from "@waybill/core";
 

@@ -181,6 +181,11 @@ export function createPublishing(
       const lane = batch.lanes[place] as Lane;
       const to = from + (batch.counts[place] ?? 0);
       const outcome = laneOutcome(outcomes, from, to);
+      // Also what is behind the one that stopped the lane: it may have left in one piece with it.
+      for (let open = from + outcome.confirmed; open < to; open += 1) {
+        const kind = outcomes[open]?.kind;
+        if (kind === "unknown" || kind === "confirmed") (batch.entries[open] as Entry).mayBeStored = true;
+      }
       for (let done = 0; done < outcome.confirmed; done += 1) {
         const entry = batch.entries[from + done] as Entry;
         if (settings.onEvent !== undefined) delaysMs.push(nowMs - entry.createdAtMs);
@@ -241,7 +246,6 @@ export function createPublishing(
       free(lane);
       return;
     }
-    if (verdict.mayBeStored) head.mayBeStored = true;
     const afterMs = failed(lane, head, verdict);
     if (afterMs === null) return run(lane, 1, givingUp.giveUp(lane, `attemptsExhausted:${verdict.reason}`));
     session.report({

@@ -1,4 +1,4 @@
-import { type Clock, systemClock, type Transport } from "@waybill/core";
+import { type Clock, systemClock, type Transport, waybillError } from "@waybill/core";
 import { forEachDatabase, type MemoryTransport, memoryTransport, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
 import { itOn, type RelayFixture, row } from "./relay-fixture.ts";
@@ -505,6 +505,25 @@ await forEachDatabase((server) =>
         fixture.start({ memory: transport, attemptsMax: 3, messageBackoff: { firstMs: 1, maxMs: 5 } });
         await waitUntil(async () => (await fixture.letters()).length === 1, { what: "it is dead" });
         expect(await tries(fixture)).toEqual([[3, true]]);
+      });
+
+      it("that ended unknown are told of what left in one piece with the first of its key", async ({ fixture }) => {
+        const memory = memoryTransport();
+        const error = waybillError("WAYBILL_TRANSPORT", "Nobody answered.", { system: "test", reason: "lost", brokerCode: null });
+        let calls = 0;
+        const transport: Transport = {
+          publish(batch, options) {
+            calls += 1;
+            if (calls === 1) return Promise.resolve(batch.map(() => ({ kind: "unknown", scope: "message", error }) as const));
+            return memory.publish(batch, options);
+          },
+          close: (options) => memory.close(options),
+        };
+        memory.inject({ kind: "reject", reason: "tooLarge", times: 1_000, when: ({ sequence }) => sequence > 1n });
+        await fixture.append(row("k"), row("k"), row("k"));
+        fixture.start({ memory, transport, keyPolicy: "skip", messageBackoff: { firstMs: 1, maxMs: 5 } });
+        await hasLetters(fixture, "2 dead tooLarge", "3 dead tooLarge");
+        expect((await tries(fixture)).map(([, mayBeStored]) => mayBeStored)).toEqual([true, true]);
       });
 
       it("of a released message are counted anew and added to those before", async ({ fixture }) => {

@@ -187,6 +187,8 @@ export function transportContract({ create, capabilities = {} }: TransportContra
       const stop = outcomes[0]?.kind === "confirmed" ? 1 : 0;
       ok(expectedKinds[harm].includes(outcomes[stop]?.kind ?? ""), `the outcome that the key stops at is ${outcomes[stop]?.kind}`);
       for (const outcome of outcomes.slice(stop + 1, 4)) {
+        // In one atomic unit with a message of unknown fate it may be stored, too.
+        if (outcome?.kind === "unknown" && outcomes[stop]?.kind === "unknown") continue;
         ok(outcome?.kind === "retry", `behind its key: ${outcome?.kind}`);
         deepStrictEqual([outcome.scope, outcome.error.facts.reason], ["message", behindItsKey]);
       }
