@@ -60,7 +60,8 @@ test("rewriting never touches what is text, and puts each value in its place", (
     inside.map((body) => `/* ${body} /* ${body} */ */`),
     inside.map((body) => `-- ${body}\n`),
     inside.filter((body) => !body.includes("$")).map((body) => `$$${body}$$`),
-    inside.map((body) => `$q$${body}$q$`),
+    // A body may hold dollars, but nothing that closes it early.
+    inside.filter((body) => !`${body}$q$`.slice(0, -1).includes("$q$")).map((body) => `$q$${body}$q$`),
     fc.constantFrom("select", "a$1", "?", "??", "?|", ", ", "(", ")", "::text", "e1", "nulle"),
   );
   const piece = fc.oneof(
