@@ -68,6 +68,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.soloDeathCounted": "warn",
   "relay.restarting": "warn",
   "relay.lineageChanged": "error",
+  "relay.subscriptionStopped": "error",
   "relay.transportBroken": "error",
   "relay.topicBraked": "error",
   "relay.deadLettered": "error",

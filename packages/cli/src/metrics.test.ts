@@ -17,6 +17,7 @@ const health: RelayHealth = {
   loadedBytes: 100,
   waitingTopics: [],
   lastError: null,
+  stateReason: null,
 };
 
 const of = { stream: "default", subscription: "kafka" } as const;

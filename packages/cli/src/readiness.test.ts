@@ -16,6 +16,7 @@ const health: RelayHealth = {
   loadedBytes: 0,
   waitingTopics: [],
   lastError: null,
+  stateReason: null,
 };
 
 describe("readiness", () => {

@@ -16,7 +16,8 @@ export function readinessOf(health: RelayHealth, isStopping: boolean, maxAgeMs: 
   if (isStopping) reasons.push("stopping");
   if (health.state === "starting") reasons.push("not started yet");
   if (health.state === "failing") reasons.push(`failing: ${health.lastError ?? "unknown"}`);
-  if (health.state === "stopped" || health.state === "paused") reasons.push(`the subscription is ${health.state}`);
+  if (health.state === "stopped" || health.state === "paused")
+    reasons.push(`the subscription is ${health.state}${health.stateReason === null ? "" : `: ${health.stateReason}`}`);
   if (health.isFull) reasons.push("too much waits, nothing new is read");
   if (health.oldestUnpublishedMs > maxAgeMs) {
     const topics = health.waitingTopics.length === 0 ? "" : `; waiting topics: ${health.waitingTopics.join(", ")}`;

@@ -12,6 +12,13 @@ interface OfSubscription {
   readonly subscription: string;
 }
 
+/** Why a subscription is stopped until somebody decides. */
+interface StopFacts {
+  readonly reason: "idsWentBack" | "ledgerReplaced";
+  readonly lastId: bigint;
+  readonly highestId: bigint;
+}
+
 /** Whose event it is: a consumer. */
 interface OfConsumer {
   readonly consumer: string;
@@ -40,6 +47,12 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.configDiffers"; readonly ours: string; readonly theirs: string }
     /** The database is not the one the cursor was saved in: restored, failed over, or another server. */
     | { readonly name: "relay.lineageChanged"; readonly wentBack: boolean }
+    /**
+     * The subscription is stopped in its row, for what it knows is of another ledger, or of ids that were taken back: an operator decides. `lastId` is
+     * how far it had come, `highestId` how far the ids have.
+     */
+    | ({ readonly name: "relay.subscriptionStopping" } & StopFacts)
+    | ({ readonly name: "relay.subscriptionStopped" } & StopFacts)
     | { readonly name: "relay.batchReading" }
     | { readonly name: "relay.batchRead"; readonly rows: number; readonly fromHoles: number; readonly durationMs: number }
     | { readonly name: "relay.batchApplied"; readonly lastId: bigint; readonly holeRanges: number; readonly unconfirmed: number }

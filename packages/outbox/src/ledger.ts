@@ -61,6 +61,8 @@ export interface LedgerFacts {
   readonly isReadOnly: boolean;
   /** Highest id handed out so far. A cursor beyond it means that ids went back. */
   readonly highestId: bigint;
+  /** Up to which id history was removed. Every cursor has passed it; beyond `highestId` it tells that ids went back. */
+  readonly removedTo: bigint;
   /** What is wrong with how ids are handed out or text is stored; null if nothing is. */
   readonly unsafe: string | null;
   /** Settings that cost, or that promise less than this ledger could: nothing is lost by them that the relay could keep. */
@@ -71,12 +73,6 @@ export interface LedgerFacts {
   readonly ledgerIdentity: string;
   /** The database's clock, milliseconds since 1970. */
   readonly nowMs: number;
-}
-
-/** What is wrong if history was removed beyond the highest id there is: nothing, or that ids went back. */
-export function wentBack(removedTo: bigint, highestId: bigint): readonly string[] {
-  if (removedTo <= highestId) return [];
-  return [`history was removed up to id ${removedTo}, but ids have only come to ${highestId}: they went back`];
 }
 
 export interface Ledger {

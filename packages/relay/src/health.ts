@@ -24,6 +24,8 @@ export interface RelayHealth {
   readonly waitingTopics: readonly string[];
   /** Why the last session ended, until a new one runs. */
   readonly lastError: string | null;
+  /** What the subscription's row gives as the reason for its state, while it is paused or stopped: `idsWentBack:10:5`. */
+  readonly stateReason: string | null;
 }
 
 const idle = {
@@ -40,8 +42,13 @@ const idle = {
   waitingTopics: [],
 } as const;
 
-export function healthOf(state: RelayHealth["state"], running: RunningSession | null, lastError: string | null): RelayHealth {
-  if (running === null) return { ...idle, state, lastError };
+export function healthOf(
+  state: RelayHealth["state"],
+  running: RunningSession | null,
+  lastError: string | null,
+  stateReason: string | null,
+): RelayHealth {
+  if (running === null) return { ...idle, state, lastError, stateReason };
   const { session, isCaughtUp, isFull } = running;
   const { cursor, lanes, clock } = session;
   const oldest = cursor.oldestOpen();
@@ -61,5 +68,6 @@ export function healthOf(state: RelayHealth["state"], running: RunningSession | 
     loadedBytes: lanes.loadedBytes,
     waitingTopics: waiting.map((topic) => topic.name),
     lastError,
+    stateReason,
   };
 }

@@ -18,6 +18,7 @@ import { createLedger, type LedgerFacts, outboxMigrations } from "@waybill/outbo
 import { type Connection, checkSchema, namespace } from "@waybill/sql";
 import { createSubscriptionRow } from "./create-subscription-row.ts";
 import { healthOf, type RelayHealth } from "./health.ts";
+import { lineageProblem, stopForOperator } from "./lineage.ts";
 import { relayMigrations } from "./migrations.ts";
 import { type RelayOptions, relaySettings } from "./options.ts";
 import { type RunningSession, runSession, type SessionEnd } from "./run-session.ts";
@@ -28,8 +29,8 @@ import type { Acquisition, Fence } from "./subscriptions.ts";
 export interface Relay {
   /**
    * Runs until the signal aborts, then lets what is on the wire settle, saves the cursor, hands the lease over and resolves.
-   * Outages of the database or the transport do not end it. Rejects with WAYBILL_SCHEMA_MISMATCH or WAYBILL_LEDGER_UNSAFE, which
-   * somebody must look at, and with an AssertionError, which is a bug of ours.
+   * Outages of the database or the transport do not end it, nor does a subscription that is paused or stopped: it stands by. Rejects
+   * with WAYBILL_SCHEMA_MISMATCH or WAYBILL_LEDGER_UNSAFE, which somebody must look at, and with an AssertionError, which is a bug of ours.
    */
   run(options: { readonly signal: AbortSignal }): Promise<void>;
   /** Reads at once instead of waiting for the poll: for writers in the same process. Only wakes; publishes nothing by itself. */
@@ -60,6 +61,7 @@ export function createRelay(options: RelayOptions): Relay {
   let running: RunningSession | null = null;
   let standing: RelayHealth["state"] = "starting";
   let lastError: string | null = null;
+  let stateReason: string | null = null;
   let ran: Promise<void> | null = null;
   /** Held by a session that failed, for the one that follows. */
   let held: Fence | null = null;
@@ -79,14 +81,14 @@ export function createRelay(options: RelayOptions): Relay {
     return facts;
   };
 
-  const checkLineage = async (connection: Connection, acquisition: Acquisition, before: LedgerFacts): Promise<void> => {
-    const { serverIdentity, ledgerIdentity, cursor } = acquisition;
+  /** False: the subscription was stopped, and waits for an operator. */
+  const checkLineage = async (connection: Connection, acquisition: Acquisition, before: LedgerFacts): Promise<boolean> => {
     // The facts are older than the lease: another relay may have come further in between.
-    const facts = cursor.lastId > before.highestId ? await checkedFacts(connection) : before;
-    const isSame = serverIdentity === null || (serverIdentity === facts.serverIdentity && ledgerIdentity === facts.ledgerIdentity);
-    const wentBack = cursor.lastId > facts.highestId;
-    if (!isSame || wentBack) report({ name: "relay.lineageChanged", wentBack });
-    if (wentBack) throw unsafe("the cursor is not beyond the ids handed out", `last id ${cursor.lastId}, handed out ${facts.highestId}`);
+    const facts = acquisition.cursor.lastId > before.highestId ? await checkedFacts(connection) : before;
+    const problem = lineageProblem(acquisition, facts, report);
+    if (problem === null) return true;
+    await stopForOperator(parts, connection, { epoch: acquisition.epoch, owner }, problem, report);
+    return false;
   };
 
   /** Waits for the lease; null: a stop was asked for. */
@@ -104,6 +106,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (acquisition !== null) return { acquisition, acquiredFromMs, facts };
       }
       const state = view === null || view.state === "active" ? "held" : view.state;
+      stateReason = view?.stateReason ?? null;
       standing = state === "held" ? "standby" : state;
       if (reported !== state) report({ name: "relay.standby", state });
       reported = state;
@@ -152,7 +155,10 @@ export function createRelay(options: RelayOptions): Relay {
       if (acquired === null) return { kind: "drained", isHeld: false };
       const { acquisition, facts } = acquired;
       held = { epoch: acquisition.epoch, owner };
-      await checkLineage(save, acquisition, facts);
+      if (!(await checkLineage(save, acquisition, facts))) {
+        held = null;
+        return { kind: "stopped", isHeld: false };
+      }
       if (facts.warnings.length > 0) report({ name: "relay.settingsDoubtful", warnings: facts.warnings });
       const solo = soloStart(acquisition, owner, wasSolo, unsettled);
       unsettled = solo;
@@ -169,6 +175,7 @@ export function createRelay(options: RelayOptions): Relay {
       const end = await runSession({ parts, connections, ...acquired, owner, solo, onSettled, report }, signal, (started) => {
         running = started;
         standing = "active";
+        stateReason = null;
         lastError = null;
       });
       if (!end.isHeld) held = null;
@@ -197,6 +204,8 @@ export function createRelay(options: RelayOptions): Relay {
         end = { kind: "failed", cause: error, wasSolo, isHeld: true };
       }
       if (end.kind === "drained" || signal.aborted) break;
+      // Stands by from here on, until somebody has decided.
+      if (end.kind === "stopped") continue;
       if (isFatal(end.cause)) {
         standing = "stopped";
         lastError = codeOf(end.cause);
@@ -223,7 +232,7 @@ export function createRelay(options: RelayOptions): Relay {
       return ran;
     },
     wake: () => running?.wake(),
-    health: () => healthOf(standing, running, lastError),
+    health: () => healthOf(standing, running, lastError, stateReason),
   };
 }
 

@@ -14,6 +14,7 @@ import { createCursor } from "./cursor.ts";
 import { createGivingUp } from "./giving-up.ts";
 import { watchHoles } from "./hole-watch.ts";
 import { createLanes, type Entry } from "./lanes.ts";
+import { watchLineage } from "./lineage.ts";
 import { createLoading } from "./loading.ts";
 import { createProgress } from "./progress.ts";
 import { createPublishing } from "./publishing.ts";
@@ -49,6 +50,8 @@ export interface SessionStart {
 /** `isHeld`: the lease may still be ours; otherwise it was handed over, if the database answered. */
 export type SessionEnd = { readonly isHeld: boolean } /** A stop was asked for. */ & (
   | { readonly kind: "drained" }
+  /** The database is not the one the cursor was saved in: an operator decides. */
+  | { readonly kind: "stopped" }
   /** Rule R1: begin again from the saved cursor. */
   | { readonly kind: "failed"; readonly cause: unknown; readonly wasSolo: boolean }
 );
@@ -155,7 +158,14 @@ export async function runSession(
     });
     const reading = createReading(session, progress, waiting, givingUp, summary, kick);
 
-    loops.push(saving.run(), reading.run(), watchHoles(session, reading), releasing.run(), keepUp(session));
+    loops.push(
+      saving.run(),
+      reading.run(),
+      watchHoles(session, reading),
+      releasing.run(),
+      keepUp(session),
+      watchLineage(session, parts.ledger, facts),
+    );
     if (session.isSolo) loops.push(publishAlone(session, progress, { publishing, releasing, givingUp, saving, load: loading.load }));
     for (const loop of loops) loop.catch(fail);
     onRunning({

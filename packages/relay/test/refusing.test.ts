@@ -18,36 +18,6 @@ async function published(fixture: RelayFixture): Promise<void> {
 }
 
 describe("a relay stops for an operator", () => {
-  it("when its cursor lies beyond the ids handed out: a dump was restored, or the counter set back", async ({ fixture }) => {
-    await published(fixture);
-    await fixture.run("truncate waybill_outbox restart identity");
-    await fixture.append(row("k"));
-    const relay = fixture.start();
-    await rejectsWith(relay, "WAYBILL_LEDGER_UNSAFE", { found: "last id 3, handed out 1" });
-    expect(relay.eventsOf("relay.lineageChanged")).toMatchObject([{ wentBack: true }]);
-    expect(relay.transport.received).toEqual([]);
-    // It changed nothing about where the subscription is.
-    expect(await fixture.subscription()).toMatchObject({ lastId: 3, owner: null, isLeased: false });
-  });
-
-  it("but not because another relay went on while it was about to take the lease", async ({ fixture }) => {
-    await published(fixture);
-    const other = await fixture.client();
-    await other.run("begin");
-    await other.run("select 1 from waybill_subscription for update");
-    const relay = fixture.start();
-    await relay.seen("relay.leaseAcquiring");
-    // Its facts are older than what the other one leaves behind.
-    await fixture.appendMany(10);
-    await other.run("update waybill_subscription set last_id = 13");
-    await other.run("commit");
-    await relay.seen("relay.leaseAcquired");
-    await fixture.append(row("k"));
-    await relay.hasPublished(1);
-    expect(relay.sequences()).toEqual([14]);
-    expect(relay.eventsOf("relay.lineageChanged")).toEqual([]);
-  });
-
   it("when a set of migrations is missing, and says which", async ({ fixture }) => {
     const place = { prefix: "other_" };
     await rejectsWith(fixture.start(place), "WAYBILL_SCHEMA_MISMATCH", { set: "outbox", found: null });

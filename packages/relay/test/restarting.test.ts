@@ -238,20 +238,4 @@ describe("acquiring", () => {
     await relay.seen("relay.partitionsNotKept");
     expect(relay.relay.health().state).toBe("active");
   });
-
-  it("says when the database is another one than the cursor was saved in", async ({ fixture }) => {
-    await fixture.append(row("k"));
-    const first = fixture.start();
-    await first.hasPublished(1);
-    await first.stop();
-    await fixture.run("update waybill_subscription set server_identity = '77/00000001'");
-    await fixture.append(row("k"));
-    const second = fixture.start();
-    await second.hasPublished(1);
-    expect(second.eventsOf("relay.lineageChanged")).toMatchObject([{ wentBack: false }]);
-    await second.stop();
-    const third = fixture.start();
-    await third.seen("relay.batchApplied");
-    expect(third.eventsOf("relay.lineageChanged")).toEqual([]);
-  });
 });

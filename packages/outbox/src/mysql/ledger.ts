@@ -1,6 +1,6 @@
 /** The ledger on MySQL and MariaDB: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import { type Ledger, type LedgerFacts, type LedgerRow, wentBack } from "../ledger.ts";
+import type { Ledger, LedgerFacts, LedgerRow } from "../ledger.ts";
 import { ledgerRows } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { beginFencing } from "./fence.ts";
@@ -94,7 +94,6 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
     ...(Number(packetBytes) >= packetBytesMin
       ? []
       : [`max_allowed_packet is ${packetBytes ?? "unknown"}, and at least ${packetBytesMin} is needed`]),
-    ...wentBack(BigInt(removedTo ?? 0), BigInt(highestId as string)),
     ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
   ];
   const warnings = [
@@ -105,6 +104,7 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
   return {
     isReadOnly: isReadOnly !== "0",
     highestId: BigInt(highestId as string),
+    removedTo: BigInt(removedTo ?? 0),
     unsafe: unsafe.length === 0 ? null : unsafe.join("; "),
     warnings,
     serverIdentity: serverIdentity ?? "",

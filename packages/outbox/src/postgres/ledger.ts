@@ -1,7 +1,7 @@
 /** The ledger on PostgreSQL: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import { createHash } from "node:crypto";
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import { type HoleProof, type IdRange, type Ledger, type LedgerFacts, wentBack } from "../ledger.ts";
+import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
 import { ledgerRows } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
@@ -78,7 +78,6 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
     ...(step === "1" ? [] : [`ids step by ${step} instead of 1`]),
     ...(cache === "1" ? [] : [`ids are cached by ${cache}, so that a later one may be smaller`]),
     ...(encoding === "UTF8" ? [] : [`the database is encoded in ${encoding} instead of UTF8`]),
-    ...wentBack(BigInt(removedTo ?? 0), BigInt(highestId)),
     ...(ledgerIdentity === null ? [`the stream ${stream} has no row that tells its identity`] : []),
   ];
   const warnings = [
@@ -88,6 +87,7 @@ function ledgerFacts(stream: string, rows: readonly TextRow[]): LedgerFacts {
   return {
     isReadOnly: isReadOnly === "t",
     highestId: BigInt(highestId),
+    removedTo: BigInt(removedTo ?? 0),
     unsafe: unsafe.length === 0 ? null : unsafe.join("; "),
     warnings,
     serverIdentity,

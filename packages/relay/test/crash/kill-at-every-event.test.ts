@@ -6,7 +6,7 @@ import type { RelayEvent } from "@waybill/core";
 import { forEachDatabase } from "@waybill/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeRanges, encodeRanges } from "../../src/mysql/encoded-ranges.ts";
-import { connectApplication } from "../application.ts";
+import { connectApplication, inBoth } from "../application.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 
 /** What has to be prepared so that an event comes. */
@@ -15,6 +15,7 @@ type Scenario =
   | "stop"
   | "held"
   | "lineage"
+  | "wentBack"
   | "stolen"
   | "removed"
   | "ranges"
@@ -71,6 +72,8 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.standby": "held",
   "relay.configDiffers": "held",
   "relay.lineageChanged": "lineage",
+  "relay.subscriptionStopping": "wentBack",
+  "relay.subscriptionStopped": "wentBack",
   "relay.leaseLost": "stolen",
   "relay.rowMissing": "removed",
   "relay.rangesFull": "ranges",
@@ -106,6 +109,8 @@ const once: ReadonlySet<string> = new Set([
   "relay.leaseReleased",
   "relay.stopped",
   "relay.lineageChanged",
+  "relay.subscriptionStopping",
+  "relay.subscriptionStopped",
   "relay.leaseLost",
   "relay.rowMissing",
   "relay.rangesFull",
@@ -178,6 +183,24 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
       await run.client.run("update waybill_subscription set server_identity = 'another/0'");
       await writeWork();
       return async () => undefined;
+    }
+    case "wentBack": {
+      await writeWork();
+      await run.client.run({
+        postgres: "insert into waybill_subscription (stream, subscription, last_id) values ('default', 'default', 5000)",
+        mysql:
+          "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'default', 5000, '[]', '{}')",
+      });
+      return async (child) => {
+        await child.exited;
+        // Somebody decided that everything is to be read again.
+        await run.client.run(
+          inBoth(
+            (own) =>
+              `update waybill_subscription set state = 'active', state_reason = null, last_id = 0, owner = null, epoch = epoch + 1, lease_until = ${own.longAgo}`,
+          ),
+        );
+      };
     }
     case "stolen":
       await writeWork();
