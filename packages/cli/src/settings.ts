@@ -30,6 +30,19 @@ export const from: Setting<"beginning" | "now"> = choice("from", "where a subscr
   defaultNote: "beginning",
 });
 
+/** A name, or how names begin. */
+const patterns = { placeholder: "NAMES", defaultNote: "all" };
+export const onlyTopics: Setting<readonly string[]> = list(
+  "onlyTopics",
+  "topics to publish: whole names, or beginnings with * at the end",
+  patterns,
+);
+export const onlyTypes: Setting<readonly string[]> = list(
+  "onlyTypes",
+  "message types to publish: whole names, or beginnings with * at the end",
+  patterns,
+);
+
 // Where messages go
 export const transport: Setting<Secret> = secretText(
   "transport",

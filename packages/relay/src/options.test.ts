@@ -27,6 +27,7 @@ describe("a relay's options", () => {
       stream: "default",
       subscription: "default",
       from: "beginning",
+      filter: {},
       keyPolicy: "hold",
       leaseMs: 10_000,
       publishDeadlineMs: 10_000,
@@ -95,7 +96,13 @@ describe("the hash of a relay's configuration", () => {
   it("differs with policy, attempts and the transport's name, and with nothing that only tunes", () => {
     const ours = settings().configHash;
     expect(settings({ leaseMs: 2_000, batchMax: 7, subscription: "other" }).configHash).toBe(ours);
-    for (const over of [{ keyPolicy: "skip" }, { attemptsMax: 3 }, { transportName: "http://receiver" }] as const)
+    for (const over of [
+      { keyPolicy: "skip" },
+      { attemptsMax: 3 },
+      { topics: ["a"] },
+      { types: ["a"] },
+      { transportName: "http://receiver" },
+    ] as const)
       expect(settings(over).configHash).not.toBe(ours);
   });
 });

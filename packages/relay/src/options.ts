@@ -12,11 +12,12 @@ import {
   throwConfigProblems,
 } from "@waybill/core";
 import { checkName, type Database } from "@waybill/sql";
+import { describeFilter, filterProblems, type MessageFilter } from "./message-filter.ts";
 
 /** What waits while a dead letter of its topic and key is undecided: everything behind it, or nothing. */
 export type KeyPolicy = "hold" | "skip";
 
-export interface RelayOptions {
+export interface RelayOptions extends MessageFilter {
   /** The database with the ledger. Four connections of its own are opened, however many rows wait. Yours to close. */
   readonly database: Database;
   /** Where messages go. Yours to close, after `run` has resolved. */
@@ -93,7 +94,8 @@ export interface RelayOptions {
 }
 
 /** The options with every default in place. */
-export type RelaySettings = Required<Omit<RelayOptions, "schema" | "prefix" | "onEvent" | "transportName">> & {
+export type RelaySettings = Required<Omit<RelayOptions, "schema" | "prefix" | "onEvent" | "transportName" | keyof MessageFilter>> & {
+  readonly filter: MessageFilter;
   readonly onEvent: OnEvent | undefined;
   /** Stored with the lease, so that relays of one subscription notice that they are configured differently. */
   readonly configHash: string;
@@ -109,6 +111,7 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     stream: checkName("stream", options.stream ?? "default"),
     subscription: checkName("subscription", options.subscription ?? "default"),
     from: options.from ?? "beginning",
+    filter: filterOf(options),
     keyPolicy: options.keyPolicy ?? "hold",
     leaseMs: options.leaseMs ?? 10_000,
     publishDeadlineMs: options.publishDeadlineMs ?? 10_000,
@@ -136,8 +139,12 @@ export function relaySettings(options: RelayOptions): RelaySettings {
   };
   throwConfigProblems("The relay", problemsOf(settings));
   const { keyPolicy, attemptsMax } = settings;
-  const described = JSON.stringify([options.transportName ?? "", keyPolicy, attemptsMax]);
+  const described = JSON.stringify([options.transportName ?? "", keyPolicy, attemptsMax, ...describeFilter(settings.filter)]);
   return { ...settings, configHash: createHash("sha256").update(described).digest("hex").slice(0, 16) };
+}
+
+function filterOf({ topics, types }: MessageFilter): MessageFilter {
+  return { ...(topics === undefined ? {} : { topics }), ...(types === undefined ? {} : { types }) };
 }
 
 /** Numbers, and the range each must lie in. */
@@ -162,7 +169,7 @@ const bounds = {
 } as const;
 
 function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
+  const problems: ConfigProblem[] = [...filterProblems(settings.filter)];
   for (const [option, [min, max]] of Object.entries(bounds)) {
     const value = settings[option as keyof typeof bounds];
     if (!Number.isInteger(value) || value < min || value > max) problems.push({ option, problem: `a whole number from ${min} to ${max}` });

@@ -14,6 +14,7 @@ import type { DeadLetterSummary, Lane as LaneName } from "@waybill/dead-letter";
 import type { IdRange, LedgerBatch, LedgerRow } from "@waybill/outbox";
 import type { GivingUp } from "./giving-up.ts";
 import type { Entry, Lane } from "./lanes.ts";
+import { messageFilter } from "./message-filter.ts";
 import { headerParser, isFence, unreadableReason } from "./outgoing.ts";
 import { pollInterval } from "./poll-interval.ts";
 import type { Progress } from "./progress.ts";
@@ -57,6 +58,7 @@ export function createReading(
   const highestSequence = deadLettersAtStart.highestSequence ?? 0n;
   const storedLastId = cursor.lastId;
   const parseHeaders = headerParser();
+  const isWanted = messageFilter(settings.filter);
   const interval = pollInterval(settings.pollMinMs, settings.pollMaxMs);
   let provedDead: { readonly ranges: readonly IdRange[]; readonly afterRead: number }[] = [];
   let sent = 0;
@@ -111,9 +113,12 @@ export function createReading(
     for (let place = 0; place < entries.length; place += 1) {
       const entry = entries[place] as Entry;
       if (entry.id <= storedLastId) progress.await(entry);
-      if (isFence(batch.rows[place] as LedgerRow)) {
+      const row = batch.rows[place] as LedgerRow;
+      if (isFence(row) || !isWanted(row)) {
         progress.settled(entry);
         cursor.finish(entry);
+        // The cursor keeps finished entries for a while, and nobody takes these bytes away.
+        entry.row = null;
         continue;
       }
       const { lane } = entry;

@@ -76,7 +76,9 @@ export function createRelay(options: RelayOptions): Relay {
   const checkedFacts = async (connection: Connection): Promise<LedgerFacts> => {
     const facts = await parts.ledger.facts(connection, { deadlineMs: settings.statementDeadlineMs });
     if (facts.isReadOnly)
-      throw waybillError("WAYBILL_READ_ONLY", "The server takes no writes: connect to the primary, or wait for it.", { found: "read-only" });
+      throw waybillError("WAYBILL_READ_ONLY", "The server takes no writes: connect to the primary, or wait for it.", {
+        found: "read-only",
+      });
     if (facts.unsafe !== null) throw unsafe("ids step by one, uncached, and text is UTF-8", facts.unsafe);
     return facts;
   };

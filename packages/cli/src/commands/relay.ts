@@ -24,6 +24,8 @@ import {
   keyPolicy,
   leaseMs,
   logLevel,
+  onlyTopics,
+  onlyTypes,
   prefix,
   readyMaxAgeMs,
   relayBackoffs,
@@ -43,7 +45,7 @@ const scrapeDeadlineMs = 1_000;
 const checkDeadlineMs = 8_000;
 
 const outward = [database, ...transportSettings] as const;
-const which = [stream, subscription, from, schema, prefix, keyPolicy, leaseMs] as const;
+const which = [stream, subscription, from, onlyTopics, onlyTypes, schema, prefix, keyPolicy, leaseMs] as const;
 const around = [admin, readyMaxAgeMs, drainDeadlineMs, logLevel] as const;
 
 export const relay: CommandDefinition = {
@@ -170,15 +172,17 @@ async function partsOf(configuration: Configuration, onEvent: OnEvent): Promise<
   if (at === undefined) configuration.complain(admin.name, "must be HOST:PORT, [IPv6]:PORT or off");
   // The relay judges its options also where the database or the transport could not be made: it touches neither before it runs.
   const stub: Transport = { publish: async () => [], close: async () => undefined };
-  const made = configuration.make(() =>
-    createRelay({
-      ...(loaded === null || loaded.batchMax === null ? {} : { batchMax: loaded.batchMax }),
-      ...relayOptionsOf(configuration),
-      database: opened ?? ({ dialect: "postgres" } as Database),
-      transport: loaded?.transport ?? stub,
-      ...(loaded === null ? {} : { transportName: loaded.name }),
-      onEvent,
-    }),
+  const made = configuration.make(
+    () =>
+      createRelay({
+        ...(loaded === null || loaded.batchMax === null ? {} : { batchMax: loaded.batchMax }),
+        ...relayOptionsOf(configuration),
+        database: opened ?? ({ dialect: "postgres" } as Database),
+        transport: loaded?.transport ?? stub,
+        ...(loaded === null ? {} : { transportName: loaded.name }),
+        onEvent,
+      }),
+    (option) => ({ topics: onlyTopics.name, types: onlyTypes.name })[option] ?? option,
   );
   try {
     return {
@@ -199,6 +203,8 @@ function relayOptionsOf(configuration: Configuration): Omit<RelayOptions, "datab
     stream: configuration.get(stream),
     subscription: configuration.get(subscription),
     from: configuration.get(from),
+    topics: configuration.get(onlyTopics),
+    types: configuration.get(onlyTypes),
     schema: configuration.get(schema),
     prefix: configuration.get(prefix),
     keyPolicy: configuration.get(keyPolicy),
