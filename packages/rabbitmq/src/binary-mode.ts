@@ -20,7 +20,7 @@ import {
 } from "@waybill/core";
 import type { DriverDelivery, DriverProperties, DriverPublishOptions } from "./driver.ts";
 
-const attributePrefix = "cloudEvents_";
+export const attributePrefix = "cloudEvents_";
 /** The binding's other spelling, which some writers use. */
 const colonPrefix = "cloudEvents:";
 const emptyPayloadHeader = "waybill-payload";

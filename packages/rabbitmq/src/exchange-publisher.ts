@@ -21,8 +21,9 @@
  */
 import { type Clock, emit, type OnEvent, type OutgoingMessage, type PublishOutcome, withDeadline } from "@waybill/core";
 import { toPublish } from "./binary-mode.ts";
+import { type ChannelWriter, channelWriter } from "./channel-writer.ts";
 import type { BrokerConnection } from "./connection.ts";
-import type { DriverConfirmChannel, DriverReturn, DriverTable } from "./driver.ts";
+import type { DriverConfirmChannel, DriverReturn } from "./driver.ts";
 import type { ChannelEnd, Link, LinkChannel, LinkFailure } from "./link.ts";
 import { type Evidence, failed, notSent, outcomeOf, rejectedAs } from "./outcome.ts";
 import { applyTopology, type Topology, type TopologyMode } from "./topology.ts";
@@ -95,6 +96,8 @@ interface Sent {
 interface OpenChannel {
   readonly link: Link;
   readonly channel: LinkChannel<DriverConfirmChannel>;
+  /** Null: the driver does it. */
+  readonly writer: ChannelWriter | null;
 }
 
 type Ready = { readonly kind: "open"; readonly open: OpenChannel } | { readonly kind: "notSent"; readonly outcome: PublishOutcome };
@@ -115,7 +118,6 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     if (suspects.size > 0 && clock.monotonicMs() >= soloUntilMs) suspects.clear();
     return suspects.size > 0;
   };
-  const reuse = reusedHeaders();
   const window = createWindow(clock, { countMax: () => (isSolo() ? 1 : messagesMax), bytesMax });
 
   /** The one place where a message leaves the channel. */
@@ -200,7 +202,7 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
     const opened = await link.openConfirmChannel(requestDeadlineMs);
     if (opened.kind === "failed") return notReady(opened.failure, opened.failure.isLinkLost ? "transport" : "topic");
     const channel = opened.value;
-    const made: OpenChannel = { link, channel };
+    const made: OpenChannel = { link, channel, writer: channelWriter(channel.driver, exchange) };
     current = made;
     channel.driver.on("return", (returned) => {
       // Of a channel that was given up it tells nothing of what was published again since.
@@ -269,9 +271,8 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
       : { outcome: within(call, sent) };
 
   /** Writes, in one synchronous step from the last question to the caller to the driver's buffer. */
-  const write = (message: OutgoingMessage, routingKey: string, { link, channel }: OpenChannel, call: Call): Sent | PublishOutcome => {
-    const made = toPublish(message);
-    if ("problem" in made) return rejectedAs(exchange, failed(made.problem, made.cause));
+  const write = (message: OutgoingMessage, routingKey: string, open: OpenChannel, call: Call): Sent | PublishOutcome => {
+    const { link, channel, writer } = open;
     if (isClosing()) return notSent(exchange, failed("closed"), "transport");
     if (clock.monotonicMs() >= call.writeUntilMs) return notSent(exchange, failed("deadline"), "topic");
     if (call.mayWrite?.() === false) return notSent(exchange, failed("leaseLost"), "transport");
@@ -284,13 +285,20 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
       returnedCode: null,
       answer: null,
     };
+    const onConfirm = (error: Error | null): void => {
+      if (error === null) answer(sent, "acked");
+      else if (channel.isOpen) onRefused(sent, channel);
+    };
+    if (writer !== null && writer.publish(message, routingKey, onConfirm)) {
+      onChannel.set(id, sent);
+      return sent;
+    }
+    writer?.flush(); // what was written before goes before
+    const made = toPublish(message);
+    if ("problem" in made) return rejectedAs(exchange, failed(made.problem, made.cause));
     try {
       // Its answer is about the driver's buffer, which takes everything (A11); our window is the bound.
-      const published = { ...made.options, headers: reuse(made.options.headers) };
-      channel.driver.publish(exchange, routingKey, made.content, published, (error) => {
-        if (error === null) answer(sent, "acked");
-        else if (channel.isOpen) onRefused(sent, channel);
-      });
+      channel.driver.publish(exchange, routingKey, made.content, made.options, onConfirm);
     } catch (error) {
       if (channel.isOpen && (error as Error).name !== "IllegalOperationError") return rejectedAs(exchange, failed("messageInvalid", error));
       return notSent(exchange, failed("channelClosed", error), link.isOpen ? "topic" : "transport");
@@ -369,26 +377,6 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
       current = null;
       await open?.channel.close(deadlineMs);
     },
-  };
-}
-
-/** Sets of names at a time; services have a handful. */
-const headerSetsMax = 64;
-
-/**
- * The driver makes a message's headers the prototype of another object, for which the engine prepares every new one at length: half of
- * what a message costs us. It has written them into a buffer when `publish` returns, so one object for each set of names serves all.
- */
-function reusedHeaders(): (headers: DriverTable) => DriverTable {
-  const bySet = new Map<string, Record<string, unknown>>();
-  return (headers) => {
-    const names = Object.keys(headers).join(" ");
-    const known = bySet.get(names);
-    if (known !== undefined) return Object.assign(known, headers);
-    if (bySet.size >= headerSetsMax) bySet.clear();
-    const made = { ...headers };
-    bySet.set(names, made);
-    return made;
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the client library and the broker behind it really do (A1 to A18, B2, B3), each with the proof that we live with it. Where it
+ * What the client library and the broker behind it really do (A1 to A18, A20, B2, B3), each with the proof that we live with it. Where it
  * is cheap, the library's own behaviour is shown first: without it, nobody could tell whether the defence is still needed.
  */
 import { once } from "node:events";
@@ -10,6 +10,8 @@ import { type RabbitmqTransport, type RabbitmqTransportOptions, rabbitmqTranspor
 import { type FaultProxy, type StartedRabbitmq, startFaultProxy, testName, waitUntil } from "@waybill/testing";
 import { type ChannelModel, type ConfirmChannel, connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { channelWriter } from "../src/channel-writer.ts";
+import type { DriverConfirmChannel } from "../src/driver.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { outgoing } from "./outgoing.ts";
 import { ownNodes } from "./own-nodes.ts";
@@ -709,6 +711,43 @@ describe.each(ownNodes)("with $name,", ({ start }) => {
       expect(stored).toEqual(new Set(messages.filter((_, place) => place !== 42).map(({ id }) => id)));
       expect(eventsNamed("rabbitmq.culpritFound")).toEqual([expect.objectContaining({ messageId: messages[42]?.id, brokerCode: "406" })]);
       expect(eventsNamed("rabbitmq.lost")).toEqual([]);
+    });
+  });
+
+  describe("A20", () => {
+    const messages = 200;
+    /** How often a channel's connection writes to its socket while `work` runs. */
+    const writesOf = async (channel: ConfirmChannel, work: () => Promise<unknown>): Promise<number> => {
+      const { stream } = channel.connection as unknown as RawConnection["connection"];
+      let writes = 0;
+      const write = stream.write.bind(stream) as (...given: unknown[]) => boolean;
+      stream.write = ((...given: unknown[]) => {
+        writes += 1;
+        return write(...given);
+      }) as Socket["write"];
+      await work();
+      return writes;
+    };
+
+    test("the library: every message is a write of its own, and so a system call", async () => {
+      const exchange = await queues.exchange();
+      await queues.queue(exchange);
+      const channel = await rawConfirms();
+      const all = (): Promise<unknown> => Promise.all(Array.from({ length: messages }, () => confirmOf(channel, exchange, "k", true)));
+      expect(await writesOf(channel, all)).toBeGreaterThanOrEqual(messages);
+    });
+
+    test("messages of one turn leave in a few writes, and each has its confirm", async () => {
+      const exchange = await queues.exchange();
+      const queue = await queues.queue(exchange);
+      const channel = await rawConfirms();
+      // Null if the driver is not any more as we know it.
+      const writer = channelWriter(channel as unknown as DriverConfirmChannel, exchange);
+      const batch = Array.from({ length: messages }, () => outgoing());
+      const all = (): Promise<unknown> =>
+        Promise.all(batch.map((message) => new Promise<unknown>((resolve) => writer?.publish(message, "k", resolve))));
+      expect(await writesOf(channel, all)).toBeLessThan(10);
+      expect((await queues.takeMessages(queue)).map(({ id }) => id)).toEqual(batch.map(({ id }) => id));
     });
   });
 
