@@ -65,6 +65,7 @@ export function program(definitions: readonly CommandDefinition[], version: stri
 
 const groupDescriptions: Readonly<Record<string, string>> = {
   migrate: "Install the tables, or look at them",
+  retention: "What is kept of the ledger, and for whom",
   "dead-letter": "Messages that were given up, and what waits behind them",
 };
 

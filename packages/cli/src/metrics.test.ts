@@ -58,6 +58,31 @@ describe("metrics", () => {
   };
   const name = (metric: string, more = ""): string => `${metric}{stream="default",subscription="kafka"${more}}`;
 
+  test("what retention saw last is shown, by the name of whoever keeps history, while this relay is the one that looks", () => {
+    const metrics = createMetrics(of);
+    metrics.record({
+      ...of,
+      name: "relay.ledgerMeasured",
+      highestId: 50n,
+      removedTo: 20n,
+      bytes: 4_096n,
+      lowWaterMark: 31n,
+      heldBackBy: "slow",
+      neededAgeMs: 2_500,
+      partitions: 3,
+      partitionsAhead: 2,
+      defaultRows: 0,
+    });
+    metrics.record({ ...of, name: "relay.historyRemoved", rows: 7, emptied: 2, dropped: 1, ids: 0 });
+    const shown = render(metrics);
+    expect(shown.get('waybill_ledger_ids{stream="default"}')).toBe("30");
+    expect(shown.get('waybill_ledger_needed_from_id{stream="default",held_back_by="slow"}')).toBe("31");
+    expect(shown.get('waybill_ledger_needed_seconds{stream="default",held_back_by="slow"}')).toBe("2.5");
+    expect(shown.get(name("waybill_relay_partitions_emptied_total"))).toBe("2");
+    const standingBy = render(metrics, { ...health, state: "standby" });
+    expect(standingBy.has('waybill_ledger_bytes{stream="default"}')).toBe(false);
+  });
+
   test("what brokers do is counted, and an alarm of RabbitMQ's is a gauge", () => {
     const metrics = createMetrics(of);
     const at = { role: "transport", broker: "host:5672/%2F" } as const;

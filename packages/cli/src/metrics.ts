@@ -1,7 +1,7 @@
-/** What a relay process measures: events counted, durations in histograms, and its health as gauges. Labels are the subscription's name and nothing else. */
+/** What a relay process measures: events counted, durations in histograms, and its health as gauges. Labels are names of streams and subscriptions and nothing else. */
 import type { WaybillEvent } from "@waybill/core";
 import type { RelayHealth } from "@waybill/relay";
-import { exposition, type Family, histogram } from "./exposition.ts";
+import { exposition, type Family, histogram, type Labels } from "./exposition.ts";
 
 export interface MetricsOptions {
   readonly stream: string;
@@ -41,7 +41,8 @@ const counters = {
   differing: ["waybill_relay_config_differs_total", "Times another configuration held the lease."],
   holesProved: ["waybill_relay_holes_proved_total", "Ranges of ids proved to belong to no message."],
   fenced: ["waybill_relay_fenced_ids_total", "Ids taken by rows of our own, for nobody came with a message (MySQL, MariaDB)."],
-  removed: ["waybill_relay_history_removed_total", "Rows of history removed (MySQL, MariaDB)."],
+  removed: ["waybill_relay_history_removed_total", "Rows of history removed by ranges of ids."],
+  emptied: ["waybill_relay_partitions_emptied_total", "Partitions of history removed whole (PostgreSQL)."],
   connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
   units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
   breakers: ["waybill_http_breakers_opened_total", "Times a topic's destination was found dead."],
@@ -56,6 +57,7 @@ const counters = {
 } as const satisfies Readonly<Record<string, readonly [name: string, help: string]>>;
 
 type Counter = keyof typeof counters;
+type LedgerSeen = Extract<WaybillEvent, { readonly name: "relay.ledgerMeasured" }>;
 
 export function createMetrics({ stream, subscription }: MetricsOptions): Metrics {
   const labels = { stream, subscription };
@@ -64,6 +66,8 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
   const publishes = histogram(durationEdges);
   const reads = histogram(durationEdges);
   let isBlocked = false;
+  /** As the upkeep saw it last; null: it is another relay's. */
+  let ledger: LedgerSeen | null = null;
   const add = (counter: Counter, by = 1): void => void counts.set(counter, (counts.get(counter) ?? 0) + by);
 
   const record = (event: WaybillEvent): void => {
@@ -100,7 +104,11 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       case "relay.fenced":
         return add("fenced", event.ids);
       case "relay.historyRemoved":
+        add("emptied", event.emptied);
         return add("removed", event.rows);
+      case "relay.ledgerMeasured":
+        ledger = event;
+        return;
       case "sql.connectionLost":
         return add("connections");
       case "sql.unitRepeated":
@@ -139,6 +147,14 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       help,
       samples: value === null ? [] : [{ labels, value: typeof value === "boolean" ? Number(value) : value }],
     });
+    const ofLedger = (name: string, help: string, value: number | bigint | null, more: Labels = {}): Family => ({
+      name,
+      kind: "gauge",
+      help,
+      samples: value === null ? [] : [{ labels: { stream, ...more }, value }],
+    });
+    const seen = health.state === "active" ? ledger : null;
+    const heldBackBy = seen === null || seen.heldBackBy === null ? {} : { held_back_by: seen.heldBackBy };
     // Ids that nobody used are among them; counting rows would cost as much as reading them.
     const behind = highestId === null || health.lowWaterMark === null ? null : highestId - health.lowWaterMark + 1n;
     return [
@@ -178,6 +194,33 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       gauge("waybill_relay_loaded_bytes", "Bytes of payload in memory.", health.loadedBytes),
       gauge("waybill_relay_caught_up", "1 if the last read found everything there was.", health.isCaughtUp),
       gauge("waybill_rabbitmq_blocked", "1 while RabbitMQ takes nothing, for an alarm of memory or disk.", isBlocked),
+      ofLedger(
+        "waybill_ledger_ids",
+        "Ids of the ledger that history was not removed of: its growth.",
+        seen && seen.highestId - seen.removedTo,
+      ),
+      ofLedger("waybill_ledger_highest_id", "Highest id handed out.", seen && seen.highestId),
+      ofLedger("waybill_ledger_removed_to", "Up to this id history was removed.", seen && seen.removedTo),
+      ofLedger("waybill_ledger_bytes", "On disk, indexes included.", seen && seen.bytes),
+      ofLedger("waybill_ledger_partitions", "Besides the default one (PostgreSQL).", seen && seen.partitions),
+      ofLedger("waybill_ledger_partitions_ahead", "Of them, those that no id has come to (PostgreSQL).", seen && seen.partitionsAhead),
+      ofLedger(
+        "waybill_ledger_default_rows",
+        "Rows in the default partition, counted up to 10000: alert on any (PostgreSQL).",
+        seen && seen.defaultRows,
+      ),
+      ofLedger(
+        "waybill_ledger_needed_from_id",
+        "Lowest id that a subscription needs; the label names the one.",
+        seen && seen.lowWaterMark,
+        heldBackBy,
+      ),
+      ofLedger(
+        "waybill_ledger_needed_seconds",
+        "Age of the oldest message that a subscription needs; the label names the one.",
+        seen === null || seen.neededAgeMs === null ? null : seen.neededAgeMs / 1_000,
+        heldBackBy,
+      ),
       gauge("waybill_relay_full", "1 if nothing new is read because too much waits.", health.isFull),
     ];
   };

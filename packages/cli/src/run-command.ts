@@ -5,6 +5,7 @@ import { deadLetterDiscard, deadLetterList, deadLetterRedrive } from "./commands
 import { doctor } from "./commands/doctor.ts";
 import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.ts";
 import { relay } from "./commands/relay.ts";
+import { retentionRun, retentionStatus } from "./commands/retention.ts";
 import { status } from "./commands/status.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { json } from "./settings.ts";
@@ -20,6 +21,8 @@ export const definitions: readonly CommandDefinition[] = [
   deadLetterList,
   deadLetterRedrive,
   deadLetterDiscard,
+  retentionStatus,
+  retentionRun,
 ];
 
 /** Runs one command line; answers what the process should end with. Never rejects. */

@@ -24,7 +24,10 @@ export const sets: Setting<readonly string[]> = list("set", "the sets of migrati
 });
 
 // Which relay
-export const stream: Setting<string> = text("stream", "the ledger to read", { placeholder: "NAME", defaultNote: "default" });
+export const stream: Setting<string> = text("stream", "the ledger", {
+  placeholder: "NAME",
+  defaultNote: "default; for retention all of them",
+});
 export const subscription: Setting<string> = text("subscription", "the reader's name", { placeholder: "NAME", defaultNote: "default" });
 export const from: Setting<"beginning" | "now"> = choice("from", "where a subscription begins that was never run", ["beginning", "now"], {
   defaultNote: "beginning",
@@ -186,8 +189,17 @@ export const relayNumbers: readonly Setting<number>[] = [
   wholeNumber("drainMs", "how long a stop waits for what is being published", { defaultNote: "500" }),
   wholeNumber("decidedRetentionMs", "how long decided dead letters are kept", { defaultNote: "2592000000, 30 days" }),
   wholeNumber("holeFenceAfterMs", "MySQL, MariaDB: so long an id that was skipped is left to its writer", { defaultNote: "30000" }),
-  wholeNumber("retentionMs", "MySQL, MariaDB: how long history is kept that every subscription has passed", {
-    defaultNote: "86400000, 1 day",
+];
+
+// What is kept
+export const retentionMs: Setting<number> = wholeNumber("retentionMs", "how long history is kept that every subscription has passed", {
+  defaultNote: "86400000, 1 day",
+});
+export const retentionNumbers: readonly Setting<number>[] = [
+  retentionMs,
+  wholeNumber("idRetentionMs", "how long an id that a caller chose is remembered", { defaultNote: "604800000, 7 days" }),
+  wholeNumber("partitionIds", "PostgreSQL: ids of a new partition", {
+    defaultNote: "a twentieth of what came in while history is kept, at least 1000000",
   }),
 ];
 

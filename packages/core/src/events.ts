@@ -111,11 +111,45 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.holesTooLong"; readonly ranges: number; readonly ids: bigint }
     /** No partition could be made ahead: rows go to the default one. `notOwner`, `busy`, or the server's refusal. */
     | { readonly name: "relay.partitionsNotKept"; readonly reason: string }
-    /** MySQL, MariaDB: history that is old enough is being removed, up to the low-water mark of all subscriptions. */
+    /** PostgreSQL: there is room for ids from `low` on. */
+    | { readonly name: "relay.partitionMade"; readonly low: bigint }
+    /** History that is old enough is being removed, up to the low-water mark of all subscriptions. */
     | { readonly name: "relay.historyRemoving"; readonly lowWaterMark: bigint }
-    | { readonly name: "relay.historyRemoved"; readonly rows: number; readonly ids: number }
-    /** The server refused: its role may not delete, say. */
+    /** PostgreSQL: nothing up to `upTo` is kept any more. `low` is the partition's first id, null for the default one. */
+    | { readonly name: "relay.partitionEmptied"; readonly low: bigint | null; readonly upTo: bigint }
+    | { readonly name: "relay.partitionDropped"; readonly low: bigint }
+    /** A pass is over: `rows` went by ranges of ids, partitions as a whole, and `ids` of callers' own were forgotten. */
+    | {
+        readonly name: "relay.historyRemoved";
+        readonly rows: number;
+        readonly emptied: number;
+        readonly dropped: number;
+        readonly ids: number;
+      }
+    /** `busy`: somebody else has the right to do it now; `notOwner`: on PostgreSQL only a role that owns the tables may; or the server's refusal. */
     | { readonly name: "relay.historyNotRemoved"; readonly reason: string }
+    /**
+     * How large the ledger is, once a minute. `lowWaterMark`: the lowest id that is needed, by the subscription `heldBackBy` before all others,
+     * for `neededAgeMs` by now. `partitions` and what follows: PostgreSQL only; rows of the default one are counted up to 10 000.
+     */
+    | {
+        readonly name: "relay.ledgerMeasured";
+        readonly highestId: bigint;
+        readonly removedTo: bigint;
+        readonly bytes: bigint;
+        readonly lowWaterMark: bigint | null;
+        readonly heldBackBy: string | null;
+        readonly neededAgeMs: number | null;
+        readonly partitions: number | null;
+        readonly partitionsAhead: number | null;
+        readonly defaultRows: number | null;
+      }
+    /** History that is old is kept for a subscription that nobody runs. Run it, or delete it. */
+    | { readonly name: "relay.historyPinned"; readonly by: string; readonly lowWaterMark: bigint; readonly neededAgeMs: number }
+    /** Rows lie in the default partition: nobody made room in time. They cost nothing but space, until they are many. */
+    | { readonly name: "relay.defaultPartitionUsed"; readonly rows: number }
+    /** More than fifty partitions: something keeps history, or keeps empty partitions from being dropped. */
+    | { readonly name: "relay.partitionsMany"; readonly partitions: number }
     /** The server's settings promise less than they could; each says which and what it means. Told by a relay that takes the lease. */
     | { readonly name: "relay.settingsDoubtful"; readonly warnings: readonly string[] }
     /** Too many ranges are open: nothing new is read until some end. */

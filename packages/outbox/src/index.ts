@@ -33,10 +33,12 @@ export { addRange, countIds, hasId, intersectRanges, normaliseRanges, rangesFrom
 
 // Tables and their upkeep
 
+export type { HistoryStep, RemovedHistory } from "./history-step.ts";
 export type { KeepPartitionsOptions } from "./keep-partitions.ts";
 export { keepPartitions } from "./keep-partitions.ts";
+export type { LedgerMeasure, MeasureLedgerOptions } from "./measure-ledger.ts";
+export { measureLedger } from "./measure-ledger.ts";
 export { outboxMigrations } from "./migrations.ts";
-export type { RemovedHistory } from "./mysql/remove-history.ts";
 export type { KeptPartitions } from "./postgres/partitions.ts";
 export type { RemoveHistoryOptions } from "./remove-history.ts";
 export { removeHistory } from "./remove-history.ts";

@@ -15,6 +15,8 @@ export interface LedgerTables {
   readonly stream: Identifier;
   /** What `serialiseKey` locks, on MySQL: one table for all ledgers, as keys are anybody's. */
   readonly keyLocks: Identifier;
+  /** Where rows go whose partition nobody has made, on PostgreSQL. */
+  readonly defaultPartition: Identifier;
   /** The partition whose first id is `low`, on PostgreSQL. */
   partition(low: bigint): Identifier;
 }
@@ -45,6 +47,7 @@ export function ledgerTables(space: Namespace, stream: string): LedgerTables {
     ids: tableOf(space, `${name}_id`),
     stream: tableOf(space, "stream"),
     keyLocks: tableOf(space, "key_lock"),
+    defaultPartition: tableOf(space, `${name}_default`),
     partition: (low) => tableOf(space, `${name}_p${low}`),
   };
 }

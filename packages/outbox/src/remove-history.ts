@@ -1,14 +1,20 @@
-import { type ConfigProblem, throwConfigProblems } from "@waybill/core";
-import { committedValue, type Namespace, type Units } from "@waybill/sql";
+import { type Clock, systemClock, throwConfigProblems, wait } from "@waybill/core";
+import type { Namespace, OwnedTx, Units } from "@waybill/sql";
+import type { HistoryStep, RemovedHistory } from "./history-step.ts";
 import { defaultStream, ledgerTables } from "./ledger-tables.ts";
-import { type RemovedHistory, removeOnce } from "./mysql/remove-history.ts";
+import { removeMysqlHistory } from "./mysql/remove-history.ts";
+import { removePostgresHistory } from "./postgres/remove-history.ts";
+import { dayMs, hourMs, wholeNumber } from "./upkeep-options.ts";
 
 export interface RemoveHistoryOptions {
   readonly space: Namespace;
   /** Default `default`. */
   readonly stream?: string;
-  /** Ids below it are needed by no subscription: each was confirmed, or is dead. Nothing at or above it is touched. */
-  readonly lowWaterMark: bigint;
+  /**
+   * Answers the id below which no subscription needs anything: each was confirmed, or is dead. Asked in each step's own transaction, under the
+   * lock of the stream's row: take that lock before you make a subscription, or set one back, below the mark. Nothing at or above it is touched.
+   */
+  readonly lowWaterMark: (tx: Pick<OwnedTx, "query">) => Promise<bigint>;
   /** Milliseconds for which rows are kept at least. Default 1 day, at least 1 hour: longer than any insert may run. More costs disk and allows a longer replay. */
   readonly retentionMs?: number;
   /** Milliseconds for which a caller's own id is remembered. Default 7 days. */
@@ -17,43 +23,38 @@ export interface RemoveHistoryOptions {
   readonly rowsMax?: number;
   /** Milliseconds for one step. Default 15 000. */
   readonly deadlineMs?: number;
+  /** Called after each step but the last with what it took; false ends the pass. Default: waits nine times as long, at least 20 ms. */
+  readonly pause?: (tookMs: number) => Promise<boolean>;
+  readonly onStep?: (step: HistoryStep) => void;
+  /** Default: the host's. */
+  readonly clock?: Clock;
 }
 
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
+/** Between two steps: a tenth of the time at most is spent on removing. */
+const pauseMsMin = 20;
+const pauseShare = 9;
 
 /**
- * Removes the oldest history of a ledger on MySQL or MariaDB, one bounded step with each call: the caller goes on while there `isMore`, at
- * its own pace. Any number of callers may do so at once; one works, the others answer `busy`.
+ * Removes what every subscription has passed and what is old enough, in bounded steps with pauses between them. Any number of callers may do so at
+ * once; one works, the others answer `busy`. A crash at any moment leaves nothing half removed; call it again.
  *
- * The edge: rows leave in the order of their ids, so one that claims to be younger than its neighbours keeps what comes after it. On PostgreSQL
- * history is emptied by partitions instead, and this is refused.
+ * On MySQL and MariaDB history goes by ranges of the primary key. On PostgreSQL it goes by partitions, whole, and by ranges only where a
+ * partition takes longer than twice `retentionMs` to fill: up to a partition's worth more than `retentionMs` is kept.
+ *
+ * The edge: rows leave in the order of their ids, so one that claims to be younger than its neighbours keeps what comes after it.
  *
  * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID, WAYBILL_DATABASE, WAYBILL_DEADLINE, WAYBILL_OUTCOME_UNKNOWN (call it again)
  */
 export async function removeHistory(units: Units, options: RemoveHistoryOptions): Promise<RemovedHistory> {
-  const {
-    space,
-    stream = defaultStream,
-    lowWaterMark,
-    retentionMs = dayMs,
-    idRetentionMs = 7 * dayMs,
-    rowsMax = 1_000,
-    deadlineMs = 15_000,
-  } = options;
+  const { space, stream = defaultStream, lowWaterMark, clock = systemClock, onStep = () => undefined } = options;
+  const { retentionMs = dayMs, idRetentionMs = 7 * dayMs, rowsMax = 1_000, deadlineMs = 15_000 } = options;
+  const { pause = (tookMs) => wait(clock, Math.max(pauseMsMin, pauseShare * tookMs)) } = options;
   throwConfigProblems("Removing history", [
-    ...(space.dialect === "mysql" ? [] : [{ option: "space.dialect", problem: "mysql is the dialect whose history goes by rows" }]),
-    ...(typeof lowWaterMark === "bigint" && lowWaterMark >= 0n ? [] : [{ option: "lowWaterMark", problem: "an id of at least 0" }]),
-    ...wholeNumber("retentionMs", retentionMs, hourMs, Number.MAX_SAFE_INTEGER),
-    ...wholeNumber("idRetentionMs", idRetentionMs, dayMs, Number.MAX_SAFE_INTEGER),
+    ...wholeNumber("retentionMs", retentionMs, hourMs),
+    ...wholeNumber("idRetentionMs", idRetentionMs, dayMs),
     ...wholeNumber("rowsMax", rowsMax, 1, 10_000),
   ]);
-  const operation = "removing history";
-  const step = { lowWaterMark, retentionMs, idRetentionMs, rowsMax };
-  const outcome = await units.unitOfWork((tx) => removeOnce(tx, ledgerTables(space, stream), stream, step), { operation, deadlineMs });
-  return committedValue(operation, outcome);
-}
-
-function wholeNumber(option: string, value: number, min: number, max: number): ConfigProblem[] {
-  return Number.isSafeInteger(value) && value >= min && value <= max ? [] : [{ option, problem: `a whole number from ${min} to ${max}` }];
+  const remove = space.dialect === "postgres" ? removePostgresHistory : removeMysqlHistory;
+  const settings = { lowWaterMark, retentionMs, idRetentionMs, rowsMax, deadlineMs, clock, pause, onStep };
+  return remove(units, ledgerTables(space, stream), stream, settings);
 }

@@ -49,6 +49,8 @@ describe("a relay's options", () => {
       decidedRetentionMs: 2_592_000_000,
       holeFenceAfterMs: 30_000,
       retentionMs: 86_400_000,
+      idRetentionMs: 604_800_000,
+      partitionIds: null,
     });
   });
 

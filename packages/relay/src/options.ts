@@ -84,18 +84,29 @@ export interface RelayOptions extends MessageFilter {
    */
   readonly holeFenceAfterMs?: number;
   /**
-   * MySQL and MariaDB. Default 1 day, from 1 hour: history that every subscription has passed is kept this long, then removed in small steps.
-   * On PostgreSQL it lies in partitions, which are made ahead and left alone.
+   * Default 1 day, from 1 hour: history that every subscription has passed is kept this long, then removed in small steps; on PostgreSQL by
+   * partitions, so that up to a partition's worth more is kept.
    */
   readonly retentionMs?: number;
+  /** Default 7 days, from 1 day: so long an id that a caller chose is remembered, and a repeat of it noticed. */
+  readonly idRetentionMs?: number;
+  /**
+   * PostgreSQL: ids of a new partition, from 1 000; ten times your largest burst. Default: a twentieth of what came in during the last
+   * `retentionMs`, at least a million. Less removes history in smaller pieces; above some fifty partitions everything costs more.
+   */
+  readonly partitionIds?: number;
   readonly onEvent?: OnEvent;
   readonly clock?: Clock;
   readonly random?: Random;
 }
 
 /** The options with every default in place. */
-export type RelaySettings = Required<Omit<RelayOptions, "schema" | "prefix" | "onEvent" | "transportName" | keyof MessageFilter>> & {
+export type RelaySettings = Required<
+  Omit<RelayOptions, "schema" | "prefix" | "onEvent" | "transportName" | "partitionIds" | keyof MessageFilter>
+> & {
   readonly filter: MessageFilter;
+  /** null: by what comes in. */
+  readonly partitionIds: number | null;
   readonly onEvent: OnEvent | undefined;
   /** Stored with the lease, so that relays of one subscription notice that they are configured differently. */
   readonly configHash: string;
@@ -133,6 +144,8 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     decidedRetentionMs: options.decidedRetentionMs ?? 30 * dayMs,
     holeFenceAfterMs: options.holeFenceAfterMs ?? 30_000,
     retentionMs: options.retentionMs ?? dayMs,
+    idRetentionMs: options.idRetentionMs ?? 7 * dayMs,
+    partitionIds: options.partitionIds ?? null,
     onEvent: options.onEvent,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
@@ -166,12 +179,15 @@ const bounds = {
   decidedRetentionMs: [60_000, 3_650 * dayMs],
   holeFenceAfterMs: [10, 3_600_000],
   retentionMs: [3_600_000, 3_650 * dayMs],
+  idRetentionMs: [dayMs, 3_650 * dayMs],
+  partitionIds: [1_000, 1_000_000_000],
 } as const;
 
 function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[] {
   const problems: ConfigProblem[] = [...filterProblems(settings.filter)];
   for (const [option, [min, max]] of Object.entries(bounds)) {
     const value = settings[option as keyof typeof bounds];
+    if (value === null) continue;
     if (!Number.isInteger(value) || value < min || value > max) problems.push({ option, problem: `a whole number from ${min} to ${max}` });
   }
   if (settings.pollMinMs > settings.pollMaxMs) problems.push({ option: "pollMinMs", problem: "at most pollMaxMs" });

@@ -52,8 +52,6 @@ export interface CursorToSave extends SavedCursor {
 
 export interface SubscriptionRow {
   ensure(statements: Statements, from: "beginning" | "now"): Promise<void>;
-  /** Of all subscriptions of the stream: below it, each id is finished or dead for all of them. */
-  lowWaterMark(statements: Statements): Promise<bigint>;
   view(statements: Statements, owner: string): Promise<SubscriptionView | null>;
   acquire(connection: Connection, owner: string, leaseMs: number, configHash: string): Promise<Acquisition | null>;
   settleAcquisition(

@@ -1,73 +1,113 @@
 /**
- * What a relay does once a minute beside publishing, on a connection of its own: space ahead of the writers, history behind the readers, and
- * decided dead letters that are old enough to go. None of it may stop the relay; who ought to know is told.
+ * What a relay does once a minute beside publishing, on a connection of its own: space ahead of the writers, history behind the readers, a look at
+ * both, and decided dead letters that are old enough to go. None of it may stop the relay; who ought to know is told.
+ *
+ * Once per database and stream is enough; where several do it at once, one works and the others find it `busy`.
  */
-import { isWaybillError, wait } from "@waybill/core";
-import { keepPartitions, removeHistory } from "@waybill/outbox";
-import type { Session } from "./session.ts";
+import { type Clock, wait } from "@waybill/core";
+import type { DeadLetters, Reader } from "@waybill/dead-letter";
+import type { Connection, Namespace } from "@waybill/sql";
+import { readLowWaterMark } from "./low-water-mark.ts";
+import type { RelaySettings } from "./options.ts";
+import { readRetention, type RetentionAlert, type RetentionStatus, retentionAlerts, runRetention } from "./retention.ts";
+import type { RelayReport } from "./session.ts";
 
 const upkeepMs = 60_000;
 const removedAtOnceMax = 1_000;
 /** Between two steps of removing history: a tenth of the time at most is spent on it. */
 const stepPauseMs = 20;
 
-export async function keepUp(session: Session): Promise<void> {
-  const { settings, space, deadLetters, reader, connections } = session;
-  const tellPartitions = tellOnce((reason) => session.report({ name: "relay.partitionsNotKept", reason }));
-  const tellHistory = tellOnce((reason) => session.report({ name: "relay.historyNotRemoved", reason }));
+/** What it needs of a session. */
+export interface UpkeepParts {
+  readonly settings: Pick<RelaySettings, "stream" | "retentionMs" | "idRetentionMs" | "partitionIds" | "decidedRetentionMs">;
+  readonly space: Namespace;
+  readonly clock: Clock;
+  readonly connections: { readonly upkeep: Connection };
+  readonly deadLetters: DeadLetters;
+  readonly reader: Reader;
+  readonly isDraining: boolean;
+  readonly ended: AbortSignal;
+  report(event: RelayReport): void;
+}
+
+export async function keepUp(parts: UpkeepParts): Promise<void> {
+  const { settings, deadLetters, reader, connections } = parts;
+  const tellPartitions = tellOnce((reason) => parts.report({ name: "relay.partitionsNotKept", reason }));
+  const tellHistory = tellOnce((reason) => parts.report({ name: "relay.historyNotRemoved", reason }));
+  const tellAlerts = alertsOf(parts);
   do {
-    if (session.isDraining) return;
-    if (space.dialect === "postgres") tellPartitions(await hindranceOf(session, () => makePartitions(session)));
-    else tellHistory(await hindranceOf(session, () => removeOldHistory(session)));
+    if (parts.isDraining) return;
+    const { partitionsHindrance, historyHindrance } = await retain(parts);
+    tellPartitions(partitionsHindrance);
+    // A reader in the way is gone some day; until then the size of the ledger tells.
+    tellHistory(historyHindrance === "locked" ? null : historyHindrance);
+    tellAlerts(await look(parts));
     await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
-  } while (await wait(session.clock, upkeepMs, session.ended));
+  } while (await wait(parts.clock, upkeepMs, parts.ended));
 }
 
-/** What kept partitions from being made, or null. Rows go to the default partition meanwhile. */
-async function makePartitions({ connections, space, settings, clock }: Session): Promise<string | null> {
-  const kept = await keepPartitions(connections.upkeep, { space, stream: settings.stream, clock });
-  return kept.kind === "kept" ? null : kept.kind;
+async function retain(parts: UpkeepParts): ReturnType<typeof runRetention> {
+  const { connections, space, settings, clock, report } = parts;
+  const mark = await readLowWaterMark(connections.upkeep, space, settings.stream);
+  report({ name: "relay.historyRemoving", lowWaterMark: mark?.id ?? 0n });
+  const run = await runRetention(connections.upkeep, {
+    ...optionsOf(parts),
+    clock,
+    onStep: (step) => {
+      if (step.kind === "made") report({ name: "relay.partitionMade", low: step.low });
+      else if (step.kind === "emptied") report({ name: "relay.partitionEmptied", low: step.low, upTo: step.upTo });
+      else if (step.kind === "dropped") report({ name: "relay.partitionDropped", low: step.low });
+    },
+    pause: async (tookMs) => !parts.isDraining && (await wait(clock, Math.max(stepPauseMs, 9 * tookMs), parts.ended)),
+  });
+  const { rows, emptied, dropped, ids } = run;
+  report({ name: "relay.historyRemoved", rows, emptied, dropped, ids });
+  return run;
 }
 
-/**
- * Removes what every subscription of the stream has passed and what is old enough, step by step. The mark is asked for before each step: all of
- * them may take hours, and a subscription that was made or set back meanwhile keeps what is left.
- */
-async function removeOldHistory(session: Session): Promise<string | null> {
-  const { connections, row, space, settings, clock } = session;
-  let lowWaterMark = await row.lowWaterMark(connections.upkeep);
-  session.report({ name: "relay.historyRemoving", lowWaterMark });
-  let rows = 0;
-  let ids = 0;
-  for (;;) {
-    const startedMs = clock.monotonicMs();
-    const step = await removeHistory(connections.upkeep, {
-      space,
-      stream: settings.stream,
-      lowWaterMark,
-      retentionMs: settings.retentionMs,
-    });
-    if (step.kind === "busy") return "busy";
-    rows += step.rows;
-    ids += step.claims;
-    const pauseMs = Math.max(stepPauseMs, 9 * (clock.monotonicMs() - startedMs));
-    if (!step.isMore || session.isDraining || !(await wait(clock, pauseMs, session.ended))) break;
-    lowWaterMark = await row.lowWaterMark(connections.upkeep);
-  }
-  session.report({ name: "relay.historyRemoved", rows, ids });
-  return null;
+function optionsOf({ space, settings }: UpkeepParts) {
+  const { stream, retentionMs, idRetentionMs, partitionIds } = settings;
+  return { space, stream, retentionMs, idRetentionMs, ...(partitionIds === null ? {} : { partitionIds }) };
 }
 
-/** What hindered `work`, or null. A server that refuses is a hindrance; a connection that is lost ends the session like any other. */
-async function hindranceOf({ connections }: Session, work: () => Promise<string | null>): Promise<string | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isWaybillError(error, "WAYBILL_DATABASE") || connections.upkeep.lost.aborted) throw error;
-    const { errno, sqlState } = error.facts;
-    if (errno === null && sqlState === null) throw error;
-    return `refused:${errno ?? sqlState}`;
-  }
+async function look(parts: UpkeepParts): Promise<RetentionStatus> {
+  const status = await readRetention(parts.connections.upkeep, optionsOf(parts));
+  const { lowWaterMark, highestId, removedTo, bytes, neededAgeMs, partitions } = status;
+  parts.report({
+    name: "relay.ledgerMeasured",
+    highestId,
+    removedTo,
+    bytes,
+    lowWaterMark: lowWaterMark?.id ?? null,
+    heldBackBy: lowWaterMark?.subscription ?? null,
+    neededAgeMs,
+    partitions: partitions?.count ?? null,
+    partitionsAhead: partitions?.ahead ?? null,
+    defaultRows: partitions?.defaultRows ?? null,
+  });
+  return status;
+}
+
+/** Tells each alert when it comes, and again when it comes back. */
+function alertsOf({ settings, report }: UpkeepParts): (status: RetentionStatus) => void {
+  let told: readonly RetentionAlert[] = [];
+  return (status) => {
+    const alerts = retentionAlerts(status, settings.retentionMs);
+    const { lowWaterMark, neededAgeMs, partitions } = status;
+    for (const alert of alerts.filter((each) => !told.includes(each))) {
+      if (alert === "pinned" && lowWaterMark !== null) {
+        report({
+          name: "relay.historyPinned",
+          by: lowWaterMark.subscription,
+          lowWaterMark: lowWaterMark.id,
+          neededAgeMs: neededAgeMs ?? 0,
+        });
+      }
+      if (alert === "defaultUsed") report({ name: "relay.defaultPartitionUsed", rows: partitions?.defaultRows ?? 0 });
+      if (alert === "partitionsMany") report({ name: "relay.partitionsMany", partitions: partitions?.count ?? 0 });
+    }
+    told = alerts;
+  };
 }
 
 /** Tells of a hindrance when it comes, and of another when it changes. */

@@ -1,8 +1,18 @@
-import { forEachMysql } from "@waybill/testing";
+import { forEachDatabase } from "@waybill/testing";
 import { describe, expect } from "vitest";
+import { inBoth } from "./application.ts";
 import { itOn } from "./relay-fixture.ts";
 
-await forEachMysql((server) =>
+const allOld = {
+  postgres: "update waybill_outbox set created_at = clock_timestamp() - interval '2 days'",
+  mysql: "update waybill_outbox set created_at = utc_timestamp(6) - interval 2 day",
+};
+const subscriptionAt = {
+  postgres: "insert into waybill_subscription (stream, subscription, last_id) values ('default', ?, ?)",
+  mysql: "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', ?, ?, '[]', '{}')",
+};
+
+await forEachDatabase((server) =>
   describe(`history on ${server.name}`, () => {
     const it = itOn(server);
 
@@ -12,20 +22,64 @@ await forEachMysql((server) =>
       await first.hasPublished(2_500, 30_000);
       await fixture.isSaved(2_500);
       await first.stop();
-      await fixture.run("update waybill_outbox set created_at = utc_timestamp(6) - interval 2 day");
+      await fixture.run(allOld);
       // The first step waits here, with the mark that it was begun with.
       const blocker = await fixture.client();
       await blocker.run("begin");
       await blocker.run("select id from waybill_outbox where id = 1 for update");
       const relay = fixture.start({ leaseMs: 30_000 });
       expect(await relay.seen("relay.historyRemoving")).toMatchObject({ lowWaterMark: 2_501n });
-      await fixture.run(
-        "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'replayed', 1000, '[]', '{}')",
-      );
+      await fixture.run(subscriptionAt, ["replayed", 1_000]);
       await blocker.run("commit");
       expect(await relay.seen("relay.historyRemoved", { deadlineMs: 30_000 })).toMatchObject({ rows: 1_000 });
       const [left] = await fixture.run("select min(id) as low, count(*) as count from waybill_outbox");
       expect([Number(left?.low), Number(left?.count)]).toEqual([1_001, 1_500]);
     });
+
+    it("is removed by a relay that runs, and a subscription made later begins behind it", async ({ fixture }) => {
+      await fixture.appendMany(100);
+      const first = fixture.start();
+      await first.hasPublished(100);
+      await fixture.isSaved(100);
+      await first.stop();
+      await fixture.run(allOld);
+      await fixture.append({ type: "t", topic: "orders", key: "k", payload: "{}" });
+      const relay = fixture.start();
+      expect(await relay.seen("relay.historyRemoved")).toMatchObject({ rows: 100 });
+      await relay.hasPublished(1);
+      const later = fixture.start({ subscription: "later" });
+      await later.hasPublished(1);
+      expect(later.sequences()).toEqual([101]);
+      expect(await later.seen("relay.batchApplied", { when: ({ lastId }) => lastId === 101n })).toMatchObject({ holeRanges: 0 });
+    });
+
+    it("that stays for a subscription which nobody runs is told, once, with its name and age", async ({ fixture }) => {
+      await fixture.appendMany(10);
+      await fixture.run(allOld);
+      await fixture.run(subscriptionAt, ["default", 10]);
+      await fixture.run(subscriptionAt, ["forgotten", 3]);
+      const relay = fixture.start();
+      const pinned = await relay.seen("relay.historyPinned");
+      expect(pinned).toMatchObject({ by: "forgotten", lowWaterMark: 4n });
+      expect(pinned.neededAgeMs).toBeGreaterThan(86_400_000);
+      expect(relay.eventsOf("relay.ledgerMeasured")).toMatchObject([
+        { heldBackBy: "forgotten", lowWaterMark: 4n, highestId: 10n, removedTo: 3n },
+      ]);
+    });
+
+    it("that a subscription needs which a relay runs is no alarm", async ({ fixture }) => {
+      await fixture.appendMany(10);
+      await fixture.run(allOld);
+      await fixture.run(subscriptionAt, ["default", 10]);
+      await fixture.run(inBoth(({ uuid, inAnHour }) => `insert into waybill_subscription ${ownedAt(server.dialect, uuid, inAnHour)}`));
+      const relay = fixture.start();
+      expect(await relay.seen("relay.ledgerMeasured")).toMatchObject({ heldBackBy: "other", lowWaterMark: 4n });
+      expect(relay.eventsOf("relay.historyPinned")).toEqual([]);
+    });
   }),
 );
+
+const ownedAt = (dialect: string, uuid: string, inAnHour: string): string =>
+  dialect === "postgres"
+    ? `(stream, subscription, last_id, owner, lease_until) values ('default', 'other', 3, ${uuid}, ${inAnHour})`
+    : `(stream, subscription, last_id, owner, lease_until, holes, solo_deaths) values ('default', 'other', 3, ${uuid}, ${inAnHour}, '[]', '{}')`;

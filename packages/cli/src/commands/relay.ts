@@ -30,6 +30,7 @@ import {
   readyMaxAgeMs,
   relayBackoffs,
   relayNumbers,
+  retentionNumbers,
   schema,
   stream,
   subscription,
@@ -51,7 +52,14 @@ const around = [admin, readyMaxAgeMs, drainDeadlineMs, logLevel] as const;
 export const relay: CommandDefinition = {
   path: ["relay"],
   description: "Publish a subscription of the ledger until told to stop",
-  settings: [...outward, ...which, ...relayNumbers, ...relayBackoffs.flatMap(({ firstMs, maxMs }) => [firstMs, maxMs]), ...around],
+  settings: [
+    ...outward,
+    ...which,
+    ...relayNumbers,
+    ...retentionNumbers,
+    ...relayBackoffs.flatMap(({ firstMs, maxMs }) => [firstMs, maxMs]),
+    ...around,
+  ],
   notes:
     "Logs JSON lines on stdout. SIGTERM and SIGINT stop it: what is on its way settles, the cursor is saved, the lease handed over.\nA second signal ends it at once.",
   async run(configuration) {
@@ -225,7 +233,7 @@ type RelayNumbers = Partial<Pick<RelayOptions, "statementDeadlineMs">>;
 
 function numbersOf(configuration: Configuration): RelayNumbers {
   return Object.fromEntries(
-    relayNumbers.flatMap((setting) => {
+    [...relayNumbers, ...retentionNumbers].flatMap((setting) => {
       const value = configuration.get(setting);
       return value === null ? [] : [[setting.name, value]];
     }),

@@ -14,8 +14,7 @@ import { ownMessageId, wait, waybillError } from "@waybill/core";
 import { type Connection, type Database, type Row, type SqlValue } from "@waybill/sql";
 import { type Appended, type FindSettings, isThere, lookEveryMs, type Search } from "../find-message.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
-import { findEnds } from "./statements/find-ends.ts";
-import { findIdAtTime } from "./statements/find-id-at-time.ts";
+import { idAtTime } from "./id-at-time.ts";
 import { findMessage } from "./statements/find-message.ts";
 import { findOwnId } from "./statements/find-own-id.ts";
 import { isReadOnly } from "./statements/is-read-only.ts";
@@ -65,36 +64,10 @@ function searchOf(connection: Connection, { ids, outbox }: LedgerTables): Search
   return {
     hasClaim: async (messageId) => (await query(findOwnId(ids), [messageId])).length > 0,
     idAt: async (timeMs) => {
-      const [ends] = (await query(findEnds(outbox), [])) as readonly { low: string | null; high: string | null }[];
-      if (ends === undefined || ends.low === null || ends.high === null) return null;
-      const probe = async (from: bigint): Promise<{ readonly id: bigint; readonly createdMs: number } | null> => {
-        const [row] = (await query(findIdAtTime(outbox), [String(from)])) as readonly { id: string; created_ms: string }[];
-        return row === undefined ? null : { id: BigInt(row.id), createdMs: Number(row.created_ms) };
-      };
-      return String(await searchId(probe, BigInt(ends.low), BigInt(ends.high) + 1n, timeMs));
+      const id = await idAtTime({ query }, outbox, timeMs);
+      return id === null ? null : String(id);
     },
     hasRow: async (messageId, from, to) =>
       from !== null && to !== null && (await query(findMessage(outbox), [from, to, messageId])).length > 0,
   };
-}
-
-/**
- * Searches [low, high] for the first id from which on no row is older than the time. `probe` answers the first row at or above an id; rows are
- * nearly in the order of their times, as an id is handed out a moment before the clock is read.
- */
-async function searchId(
-  probe: (from: bigint) => Promise<{ readonly id: bigint; readonly createdMs: number } | null>,
-  lowest: bigint,
-  highest: bigint,
-  timeMs: number,
-): Promise<bigint> {
-  let low = lowest;
-  let high = highest;
-  while (low < high) {
-    const middle = low + (high - low) / 2n;
-    const row = await probe(middle);
-    if (row !== null && row.createdMs < timeMs) low = row.id + 1n;
-    else high = middle;
-  }
-  return low;
 }

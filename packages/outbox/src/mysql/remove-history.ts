@@ -1,14 +1,15 @@
 /**
- * One step of retention: the oldest rows go, as one range of the primary key.
+ * One pass of retention on MySQL or MariaDB: the oldest rows go, range by range of the primary key. A step:
  *
  *     removed_to ─▶ ● ● ● ○ ● ● ● ─────────── ● ● ● ─▶ low-water mark ─▶ …          ● old enough   ○ an id without a row
  *                   └─ this step: the first 1 000 ─┘
  *
  * Readers work at the other end of the index and never meet what is deleted; no gap stays locked at READ COMMITTED. How far it came is written
  * in the same transaction: a reader that begins later finds a range without rows there, and must not take it for a million holes. What it
- * rests on: below the low-water mark each id was read or fenced, and a fence is only removed when no insert can be that old.
+ * rests on: the mark is asked under the lock of the stream's row, which whoever sets a subscription back takes, too; below the low-water mark each id was read or fenced, and a fence is only removed when no insert can be that old.
  */
-import type { OwnedTx } from "@waybill/sql";
+import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
+import type { HistorySettings, RemovedHistory } from "../history-step.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
 import { lockStream } from "./statements/lock-stream.ts";
 import { noteRemoved } from "./statements/note-removed.ts";
@@ -16,26 +17,44 @@ import { readHistory } from "./statements/read-history.ts";
 import { removeClaims } from "./statements/remove-claims.ts";
 import { removeRows } from "./statements/remove-rows.ts";
 
-export interface HistoryStep {
-  readonly lowWaterMark: bigint;
-  readonly retentionMs: number;
-  readonly idRetentionMs: number;
-  readonly rowsMax: number;
+export async function removeMysqlHistory(
+  units: Units,
+  tables: LedgerTables,
+  stream: string,
+  settings: HistorySettings,
+): Promise<RemovedHistory> {
+  const { clock, rowsMax, deadlineMs, onStep, pause } = settings;
+  const operation = "removing history";
+  const done = { rows: 0, emptied: 0, dropped: 0, ids: 0 };
+  for (;;) {
+    const startedMs = clock.monotonicMs();
+    const outcome = await units.unitOfWork((tx) => removeOnce(tx, tables, stream, settings), { operation, deadlineMs });
+    const step = committedValue(operation, outcome);
+    if (step === "busy") return { ...done, hindrance: "busy" };
+    done.rows += step.rows;
+    done.ids += step.ids;
+    if (step.upTo !== null) onStep({ kind: "removed", rows: step.rows, upTo: step.upTo });
+    if (step.ids > 0) onStep({ kind: "forgotten", ids: step.ids });
+    const isMore = step.rows === rowsMax || step.ids === rowsMax;
+    if (!isMore || !(await pause(clock.monotonicMs() - startedMs))) return { ...done, hindrance: null };
+  }
 }
 
-/** What a step removed: rows of the ledger, and claims of callers' own ids. `isMore`: call again. */
-export type RemovedHistory =
-  | { readonly kind: "removed"; readonly rows: number; readonly claims: number; readonly isMore: boolean }
-  | { readonly kind: "busy" };
-
-/** One transaction's work. */
-export async function removeOnce(tx: OwnedTx, tables: LedgerTables, stream: string, step: HistoryStep): Promise<RemovedHistory> {
+/** One transaction's work. `upTo` null: no row was to go. */
+async function removeOnce(
+  tx: OwnedTx,
+  tables: LedgerTables,
+  stream: string,
+  settings: HistorySettings,
+): Promise<"busy" | { readonly rows: number; readonly upTo: bigint | null; readonly ids: number }> {
+  const { retentionMs, idRetentionMs, rowsMax } = settings;
   const [held] = (await tx.query(lockStream(tables.stream), [stream])) as readonly { removed_to: string }[];
-  if (held === undefined) return { kind: "busy" };
-  const candidates = (await tx.query(readHistory(tables.outbox, step.rowsMax), [
-    step.retentionMs,
+  if (held === undefined) return "busy";
+  const lowWaterMark = await settings.lowWaterMark(tx);
+  const candidates = (await tx.query(readHistory(tables.outbox, rowsMax), [
+    retentionMs,
     held.removed_to,
-    String(step.lowWaterMark),
+    String(lowWaterMark),
   ])) as readonly { id: string; is_old: number | string }[];
   const young = candidates.findIndex(({ is_old: isOld }) => Number(isOld) !== 1);
   const old = young === -1 ? candidates : candidates.slice(0, young);
@@ -47,6 +66,6 @@ export async function removeOnce(tx: OwnedTx, tables: LedgerTables, stream: stri
     if (removed !== old.length) throw new Error("A row appeared below the low-water mark: nothing is removed.");
     await tx.execute(noteRemoved(tables.stream), [last.id, stream]);
   }
-  const claims = await tx.execute(removeClaims(tables.ids, step.rowsMax), [step.idRetentionMs]);
-  return { kind: "removed", rows: old.length, claims, isMore: old.length === step.rowsMax || claims === step.rowsMax };
+  const ids = await tx.execute(removeClaims(tables.ids, rowsMax), [idRetentionMs]);
+  return { rows: old.length, upTo: last === undefined ? null : BigInt(last.id), ids };
 }

@@ -13,8 +13,8 @@ import { ownMessageId, wait } from "@waybill/core";
 import { type Appended, type FindSettings, isThere, lookEveryMs, type Reader, type Search } from "../find-message.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
 import { applyLook, type HoleProofState, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
+import { idAtTime } from "./id-at-time.ts";
 import { parseLook } from "./look.ts";
-import { findIdAtTime } from "./statements/find-id-at-time.ts";
 import { findMessage } from "./statements/find-message.ts";
 import { findOwnId } from "./statements/find-own-id.ts";
 import { lookForWriters } from "./statements/look-for-writers.ts";
@@ -43,8 +43,8 @@ function searchOf(reader: Reader, { ids, outbox }: LedgerTables): Search {
   return {
     hasClaim: async (messageId) => (await reader.query(findOwnId(ids), [messageId])).length > 0,
     idAt: async (timeMs) => {
-      const rows = (await reader.query(findIdAtTime(outbox), [String(timeMs)])) as readonly { id: string | null }[];
-      return rows[0]?.id ?? null;
+      const id = await idAtTime(reader, outbox, timeMs);
+      return id === null ? null : String(id);
     },
     hasRow: async (messageId, from, to) => (await reader.query(findMessage(outbox), [messageId, from, to])).length > 0,
   };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { firstId } from "./partitions.ts";
+import { firstId, partitionIdsFor } from "./partitions.ts";
 
 it("a partition begins where the last one ends, as long as no id has got there", () => {
   expect(firstId(0n, 3_000_001n, 1_000_000n)).toBe(3_000_001n);
@@ -12,4 +12,10 @@ it("behind rows in the default partition it begins at least one partition's size
     expect(low > highestId + 1_000_000n && low <= highestId + 2_000_000n).toBe(true);
     expect((low - 1n) % 1_000_000n).toBe(0n);
   }
+});
+
+it("a partition holds a twentieth of what came in while history is kept, at least a million ids", () => {
+  expect(partitionIdsFor(0n)).toBe(1_000_000n);
+  expect(partitionIdsFor(20_000_000n)).toBe(1_000_000n);
+  expect(partitionIdsFor(60_000_000n)).toBe(3_000_000n);
 });

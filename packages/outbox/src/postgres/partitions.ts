@@ -7,11 +7,14 @@
  * Attaching an empty table stops nobody. If nobody did it in time, rows go to the default partition: nothing fails and nothing is
  * lost, but they stay there, so the next partition begins well beyond them. Attaching then reads the whole default partition while
  * every append that would write there waits, so that it gets `attachMsMax` and no more. A crash anywhere leaves the ledger as it was.
+ *
+ * How many ids a partition holds follows from what comes in: some twenty of them hold what retention keeps, however busy the ledger.
  */
 import { type Clock, isWaybillError, wait } from "@waybill/core";
 import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
 import type { LedgerTables } from "../ledger-tables.ts";
 import { attachPartition } from "./statements/attach-partition.ts";
+import { recentIds } from "./recent-ids.ts";
 import { createPartition } from "./statements/create-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { limitStatementTime } from "./statements/limit-statement-time.ts";
@@ -26,7 +29,10 @@ export type KeptPartitions =
 
 export interface PartitionSettings {
   readonly clock: Clock;
-  readonly partitionIds: bigint;
+  /** null: a twentieth of what came in during the last `retentionMs`, at least a million. */
+  readonly partitionIds: bigint | null;
+  readonly retentionMs: number;
+  /** Where fewer lie ahead, twice as many are made. */
   readonly aheadMin: number;
   readonly deadlineMs: number;
   /** How long attaching may keep writers of the default partition waiting. */
@@ -36,6 +42,12 @@ export interface PartitionSettings {
 /** A lock that was not to be had is tried for again this often in one call. */
 const triesMax = 3;
 const betweenTriesMs = 100;
+
+export const lockWaitMs = 100;
+
+/** What a new partition holds where nobody said otherwise. */
+const partitionIdsMin = 1_000_000n;
+const partitionsKept = 20n;
 
 /** 55P03: a lock was not to be had in time. 23514: meanwhile a row came to lie in the default partition that belongs in the new one. */
 const passing: ReadonlySet<string> = new Set(["55P03", "23514"]);
@@ -50,7 +62,9 @@ export async function keepPostgresPartitions(
 ): Promise<KeptPartitions> {
   const made: bigint[] = [];
   for (let tries = 1; ; ) {
-    const outcome = await units.unitOfWork((tx) => makeOne(tx, tables, stream, settings), {
+    // Once one had to be made there is to be room for a while.
+    const aheadMin = made.length === 0 ? settings.aheadMin : 2 * settings.aheadMin;
+    const outcome = await units.unitOfWork((tx) => makeOne(tx, tables, stream, { ...settings, aheadMin }), {
       operation: "making a partition",
       deadlineMs: settings.deadlineMs,
     });
@@ -69,7 +83,7 @@ export async function keepPostgresPartitions(
   }
 }
 
-function sqlStateOf(error: Error): string | null {
+export function sqlStateOf(error: Error): string | null {
   return isWaybillError(error, "WAYBILL_DATABASE") ? error.facts.sqlState : null;
 }
 
@@ -78,7 +92,7 @@ async function makeOne(
   tx: OwnedTx,
   tables: LedgerTables,
   stream: string,
-  { partitionIds, aheadMin, attachMsMax }: PartitionSettings,
+  { aheadMin, attachMsMax, ...settings }: PartitionSettings,
 ): Promise<bigint | "enough" | "notOwner" | "busy"> {
   if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return "busy";
   const [row] = (await tx.query(readPartitions(tables.outbox, tables.sequence), [])) as readonly {
@@ -86,16 +100,27 @@ async function makeOne(
     highest_id: string;
     reach: string;
     ahead: number;
+    now_ms: string;
   }[];
   if (row === undefined || row.ahead >= aheadMin) return "enough";
   if (!row.is_owner) return "notOwner";
-  const low = firstId(BigInt(row.highest_id), BigInt(row.reach), partitionIds);
+  const highestId = BigInt(row.highest_id);
+  const partitionIds =
+    settings.partitionIds ??
+    partitionIdsFor(await recentIds(tx, tables, { highestId, sinceMs: Number(row.now_ms) - settings.retentionMs }));
+  const low = firstId(highestId, BigInt(row.reach), partitionIds);
   const partition = tables.partition(low);
-  await tx.query(limitLockWait, []);
+  await tx.query(limitLockWait, [String(lockWaitMs)]);
   await tx.query(createPartition(tables.outbox, partition), []);
   await tx.query(limitStatementTime, [String(attachMsMax)]);
   await tx.query(attachPartition(tables.outbox, partition, low, low + partitionIds), []);
   return low;
+}
+
+/** How many ids a partition is to hold where `recentIds` came in during a time that history is kept for. */
+export function partitionIdsFor(recentIds: bigint): bigint {
+  const share = recentIds / partitionsKept;
+  return share > partitionIdsMin ? share : partitionIdsMin;
 }
 
 /** Where the next partition begins: where the last one ends, or beyond everything that may already lie in the default partition. */

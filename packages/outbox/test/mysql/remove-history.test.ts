@@ -1,7 +1,7 @@
 import { namespace, type Units } from "@waybill/sql";
 import { forEachMysql } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type RemoveHistoryOptions, removeHistory } from "../../src/index.ts";
+import { type HistoryStep, type RemoveHistoryOptions, removeHistory } from "../../src/index.ts";
 import { type MysqlFixture, mysqlFixture } from "./mysql-fixture.ts";
 
 const space = namespace("mysql");
@@ -26,16 +26,16 @@ await forEachMysql((server) =>
       }
     };
     const remove = (lowWaterMark: number, options: Partial<RemoveHistoryOptions> = {}) =>
-      removeHistory(fixture.database, { space, lowWaterMark: BigInt(lowWaterMark), ...options });
+      removeHistory(fixture.database, { space, lowWaterMark: async () => BigInt(lowWaterMark), ...options });
     const left = async (): Promise<readonly number[]> =>
       (await fixture.run("select id from waybill_outbox order by id")).map(({ id }) => Number(id));
     const removedTo = async (): Promise<number> => Number((await fixture.run("select removed_to from waybill_stream"))[0]?.["removed_to"]);
 
     it("only what is below the mark and old enough goes, and how far it came is noted", async () => {
       await rows([1, 50], [2, 49], [5, 30], [6, 25], [7, 23], [8, 2]);
-      expect(await remove(6)).toEqual({ kind: "removed", rows: 3, claims: 0, isMore: false });
+      expect(await remove(6)).toEqual({ rows: 3, emptied: 0, dropped: 0, ids: 0, hindrance: null });
       expect([await left(), await removedTo()]).toEqual([[6, 7, 8], 5]);
-      expect(await remove(100)).toEqual({ kind: "removed", rows: 1, claims: 0, isMore: false });
+      expect(await remove(100)).toMatchObject({ rows: 1, hindrance: null });
       expect([await left(), await removedTo()]).toEqual([[7, 8], 6]);
       expect(await remove(8, { retentionMs: 3_600_000 })).toMatchObject({ rows: 1 });
       expect([await left(), await removedTo()]).toEqual([[8], 7]);
@@ -47,21 +47,16 @@ await forEachMysql((server) =>
       expect(await left()).toEqual([2, 3]);
     });
 
-    it("a step takes a thousand rows, and says whether there are more", async () => {
+    it("a step takes a thousand rows, and the pass goes on until nothing is left or its caller ends it", async () => {
       await fixture.run(
         `insert into waybill_outbox (created_at, type, topic)
          select utc_timestamp(6) - interval 2 day, 't', 'orders' from waybill_key_lock as a cross join (select 1 union all select 2) as b`,
       );
-      const steps: unknown[] = [];
-      for (let step = await remove(1_000_000); ; step = await remove(1_000_000)) {
-        steps.push(step.kind === "removed" ? [step.rows, step.isMore] : step.kind);
-        if (step.kind === "busy" || !step.isMore) break;
-      }
-      expect(steps).toEqual([
-        [1_000, true],
-        [1_000, true],
-        [48, false],
-      ]);
+      const steps: HistoryStep[] = [];
+      const onStep = (step: HistoryStep): void => void steps.push(step);
+      expect(await remove(1_000_000, { onStep, pause: async () => false })).toMatchObject({ rows: 1_000 });
+      expect(await remove(1_000_000, { onStep })).toMatchObject({ rows: 1_048, hindrance: null });
+      expect(steps.map((step) => step.kind === "removed" && step.rows)).toEqual([1_000, 1_000, 48]);
       expect(await left()).toEqual([]);
     });
 
@@ -76,7 +71,7 @@ await forEachMysql((server) =>
           [`00000000-0000-4000-8000-00000000000${id ?? 0}`, days],
         );
       }
-      expect(await remove(0)).toMatchObject({ rows: 0, claims: 1 });
+      expect(await remove(0)).toMatchObject({ rows: 0, ids: 1 });
       expect(await fixture.run("select message_id from waybill_outbox_id")).toEqual([
         { message_id: "00000000-0000-4000-8000-000000000002" },
       ]);
@@ -87,7 +82,7 @@ await forEachMysql((server) =>
       const other = await fixture.client();
       await other.beginTransaction();
       await other.query("select name from waybill_stream where name = 'default' for update");
-      expect(await remove(100)).toEqual({ kind: "busy" });
+      expect(await remove(100)).toMatchObject({ rows: 0, hindrance: "busy" });
       await other.rollback();
       const writer = await fixture.client();
       await writer.beginTransaction();
@@ -115,7 +110,7 @@ await forEachMysql((server) =>
             options,
           ),
       };
-      await expect(removeHistory(interfering, { space, lowWaterMark: 100n })).rejects.toThrow();
+      await expect(removeHistory(interfering, { space, lowWaterMark: async () => 100n })).rejects.toThrow();
       expect([await left(), await removedTo()]).toEqual([[1, 2, 3], 0]);
     });
 

@@ -7,7 +7,6 @@ import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { findFreeLease } from "./statements/find-free-lease.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
-import { readLowWaterMark } from "./statements/read-low-water-mark.ts";
 import { readSubscription } from "./statements/read-subscription.ts";
 import { releaseLease } from "./statements/release-lease.ts";
 import { renewLease } from "./statements/renew-lease.ts";
@@ -24,7 +23,6 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
     ensure: ensureSubscription(table, outbox, tableOf(space, "stream")),
     findFree: findFreeLease(table),
     lock: lockSubscription(table),
-    lowWaterMark: readLowWaterMark(table),
     read: readSubscription(table),
     release: releaseLease(table),
     renew: renewLease(table),
@@ -38,10 +36,6 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
   return {
     async ensure(statements: Statements, from) {
       await statements.execute(text.ensure, [...name, from === "now" ? 1 : 0, stream]);
-    },
-    async lowWaterMark(statements) {
-      const [row] = await statements.query(text.lowWaterMark, [stream]);
-      return BigInt((row?.["low"] as string | null | undefined) ?? 0);
     },
     async view(statements, owner) {
       const [row] = await statements.query(text.read, [owner, ...name]);

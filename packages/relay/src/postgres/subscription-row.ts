@@ -5,7 +5,6 @@ import { decodeRanges } from "./encoded-ranges.ts";
 import { acquireLease } from "./statements/acquire-lease.ts";
 import { ensureSubscription } from "./statements/ensure-subscription.ts";
 import { lockSubscription } from "./statements/lock-subscription.ts";
-import { readLowWaterMark } from "./statements/read-low-water-mark.ts";
 import { readSubscription } from "./statements/read-subscription.ts";
 import { releaseLease } from "./statements/release-lease.ts";
 import { renewLease } from "./statements/renew-lease.ts";
@@ -21,7 +20,6 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
     acquire: acquireLease(table),
     ensure: ensureSubscription(table, idSequence, tableOf(space, "stream")),
     lock: lockSubscription(table),
-    lowWaterMark: readLowWaterMark(table),
     read: readSubscription(table),
     release: releaseLease(table),
     renew: renewLease(table),
@@ -34,10 +32,6 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
   return {
     async ensure(statements: Statements, from) {
       await statements.query(text.ensure, [stream, subscription, from === "now"]);
-    },
-    async lowWaterMark(statements) {
-      const [row] = await statements.query(text.lowWaterMark, [stream]);
-      return BigInt((row?.["low"] as string | null | undefined) ?? 0);
     },
     async view(statements, owner) {
       const [row] = await statements.query(text.read, [stream, subscription, owner]);

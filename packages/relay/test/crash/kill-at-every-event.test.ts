@@ -6,7 +6,7 @@ import type { RelayEvent } from "@waybill/core";
 import { forEachDatabase } from "@waybill/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeRanges, encodeRanges } from "../../src/mysql/encoded-ranges.ts";
-import { connectApplication, inBoth } from "../application.ts";
+import { connectApplication, type DialectSql, inBoth } from "../application.ts";
 import { type CrashRun, crashRun, named } from "./crash-run.ts";
 
 /** What has to be prepared so that an event comes. */
@@ -24,6 +24,10 @@ type Scenario =
   | "throws"
   | "history"
   | "historyBusy"
+  | "partitionsOver"
+  | "pinned"
+  | "defaultUsed"
+  | "partitionsMany"
   | "tooLong"
   | "doubtful";
 
@@ -64,6 +68,13 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.historyRemoving": "history",
   "relay.historyRemoved": "history",
   "relay.historyNotRemoved": "historyBusy",
+  "relay.partitionMade": "partitionsOver",
+  "relay.partitionEmptied": "partitionsOver",
+  "relay.partitionDropped": "partitionsOver",
+  "relay.ledgerMeasured": "history",
+  "relay.historyPinned": "pinned",
+  "relay.defaultPartitionUsed": "defaultUsed",
+  "relay.partitionsMany": "partitionsMany",
   "relay.settingsDoubtful": "doubtful",
   "relay.draining": "stop",
   "relay.leaseReleasing": "stop",
@@ -94,9 +105,11 @@ const onlyOn: ReadonlyMap<RelayEvent["name"], "postgres" | "mysql"> = new Map([
   ["relay.fencing", "mysql"],
   ["relay.fenced", "mysql"],
   ["relay.holesTooLong", "mysql"],
-  ["relay.historyRemoving", "mysql"],
-  ["relay.historyRemoved", "mysql"],
-  ["relay.historyNotRemoved", "mysql"],
+  ["relay.partitionMade", "postgres"],
+  ["relay.partitionEmptied", "postgres"],
+  ["relay.partitionDropped", "postgres"],
+  ["relay.defaultPartitionUsed", "postgres"],
+  ["relay.partitionsMany", "postgres"],
 ] as const);
 
 const occurrences = process.env["WAYBILL_TEST_ALL"] === "1" ? [1, 2, 3] : [1];
@@ -119,6 +132,12 @@ const once: ReadonlySet<string> = new Set([
   "relay.historyRemoving",
   "relay.historyRemoved",
   "relay.historyNotRemoved",
+  "relay.ledgerMeasured",
+  "relay.partitionDropped",
+  "relay.partitionEmptied",
+  "relay.historyPinned",
+  "relay.defaultPartitionUsed",
+  "relay.partitionsMany",
   "relay.settingsDoubtful",
   "relay.soloDeathCounted",
   "relay.soloEnded",
@@ -149,6 +168,19 @@ async function writeWork(): Promise<void> {
   }
   for (let count = 0; count < 13; count += 1) await run.write("braked", `k${count}`, "refused at first");
   await run.write("orders", "large", "x".repeat(50_000));
+}
+
+const subscriptionAt: DialectSql = {
+  postgres: "insert into waybill_subscription (stream, subscription, last_id) values ('default', ?, ?)",
+  mysql: "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', ?, ?, '[]', '{}')",
+};
+
+/** Old rows, passed by the only subscription: nobody misses them. The ledger has come to `highestId` since. */
+async function writeOldRows(highestId: number): Promise<void> {
+  const old = "('test.old.v1', 'old', '2020-01-01')";
+  await run.client.run(`insert into waybill_outbox (type, topic, created_at) values ${`${old},`.repeat(9)} ${old}`);
+  if (highestId > 10) await run.client.run("select setval('waybill_outbox_id_seq', ?)", [highestId]);
+  await run.client.run(subscriptionAt, ["default", highestId]);
 }
 
 /** Prepares the scenario. Answers what to do to a relay that runs, so that the event comes. */
@@ -259,12 +291,31 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
       });
       return async () => undefined;
     case "history":
-      // Old, and passed by the only subscription: nobody misses them.
-      await run.client.run(`insert into waybill_outbox (type, topic, created_at) values ${"('test.old.v1', 'old', '2020-01-01'),".repeat(9)}
-                            ('test.old.v1', 'old', '2020-01-01')`);
-      await run.client.run(
-        "insert into waybill_subscription (stream, subscription, last_id, holes, solo_deaths) values ('default', 'default', 10, '[]', '{}')",
-      );
+      await writeOldRows(10);
+      await writeWork();
+      return async () => undefined;
+    case "partitionsOver":
+      // The first partition is over, and there is room for one more only.
+      await writeOldRows(1_500_000);
+      await writeWork();
+      return async () => undefined;
+    case "pinned":
+      await writeOldRows(10);
+      await run.client.run(subscriptionAt, ["forgotten", 3]);
+      await writeWork();
+      return async (child) => {
+        await child.exited;
+        await run.client.run("delete from waybill_subscription where subscription = 'forgotten'");
+      };
+    case "defaultUsed":
+      await run.client.run("drop table waybill_outbox_p1");
+      await writeWork();
+      return async () => undefined;
+    case "partitionsMany":
+      await run.client.run(`do $$ begin
+        for low in 3000001 .. 3050001 by 1000 loop
+          execute format('create table waybill_outbox_p%s partition of waybill_outbox for values from (%s) to (%s)', low, low, low + 1000);
+        end loop; end $$`);
       await writeWork();
       return async () => undefined;
     case "historyBusy": {
