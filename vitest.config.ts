@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
-          include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts", "tools/torture/src/**/*.test.ts"],
           testTimeout: 10_000,
         },
       },

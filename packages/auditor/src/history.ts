@@ -27,6 +27,8 @@ export interface History {
   readonly effects: readonly Effect[];
   /** The inboxes' dedupe rows. If given, each must have its effect and each effect its row: they commit together. */
   readonly handled?: readonly Handled[];
+  /** Topics whose writers do not exclude each other: order was promised to none of them, and none is judged. Default: none. */
+  readonly unorderedTopics?: readonly string[];
   /** What the harness did to the run. Only faults whose effect was seen count as effort. */
   readonly faults?: readonly Fault[];
   /** How often another holder took a subscription over. */

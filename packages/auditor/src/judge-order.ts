@@ -11,34 +11,47 @@ import type { TraceStep } from "./verdict.ts";
  *     the writers' order  ─append─▶  ledger order  ─publish─▶  first receptions  ─handle─▶  first effects
  *
  * each list is in the order of the one before. A message that comes after a later one is out of order, once per list; what comes
- * again is not looked at. A message that was discarded takes no part; under `skip` neither does one that was ever given up.
+ * again is not looked at. A message that was discarded takes no part; under `skip` neither does one that was ever given up, and no
+ * message of a topic whose writers do not exclude each other.
  */
 export function judgeOrder(history: History, messages: Messages, readers: Readers, findings: Findings): void {
-  judgeAppends(history, messages, findings);
+  const unordered: ReadonlySet<string> = new Set(history.unorderedTopics);
+  const laneIn: LaneIn = ({ topic, key }) => (unordered.has(topic) ? undefined : laneOf(topic, key));
+  judgeAppends(history, messages, laneIn, findings);
 
   for (const reader of readers.subscriptions.values()) {
-    judgeFirsts(reader, messages, outsideOrder(reader), findings, { source: "received", what: "it was first received" });
+    judgeFirsts(reader, messages, laneIn, outsideOrder(reader), findings, { source: "received", what: "it was first received" });
   }
   for (const reader of readers.consumers.values()) {
     const outside = new Set([reader, ...reader.feeds].flatMap((each) => [...outsideOrder(each)]));
-    judgeFirsts(reader, messages, outside, findings, { source: "effects", what: "its first effect is there" });
+    judgeFirsts(reader, messages, laneIn, outside, findings, { source: "effects", what: "its first effect is there" });
   }
 }
 
 const outsideOrder = (reader: Reader): ReadonlySet<string> => (reader.keyPolicy === "skip" ? reader.givenUp : reader.discarded);
+
+/** The lane in which a message's order is judged; undefined: in none. */
+type LaneIn = (message: Message) => string | undefined;
 
 interface Sign {
   readonly source: "received" | "effects";
   readonly what: string;
 }
 
-function judgeFirsts(reader: Reader, messages: Messages, outside: ReadonlySet<string>, findings: Findings, sign: Sign): void {
+function judgeFirsts(
+  reader: Reader,
+  messages: Messages,
+  laneIn: LaneIn,
+  outside: ReadonlySet<string>,
+  findings: Findings,
+  sign: Sign,
+): void {
   const latest = new Map<string, { message: Message; sequence: bigint; position: number }>();
   for (const [id, position] of reader.firstAt) {
     const message = messages.byId.get(id);
     const sequence = message?.row?.sequence;
     if (message === undefined || sequence === undefined || outside.has(id)) continue;
-    const lane = laneOf(message.topic, message.key);
+    const lane = laneIn(message);
     if (lane === undefined) continue;
     const before = latest.get(lane);
     if (before === undefined || before.sequence < sequence) {
@@ -61,13 +74,13 @@ function judgeFirsts(reader: Reader, messages: Messages, outside: ReadonlySet<st
 }
 
 /** Ledger order against the order the writers' locks gave, for messages whose intent tells it. */
-function judgeAppends(history: History, messages: Messages, findings: Findings): void {
+function judgeAppends(history: History, messages: Messages, laneIn: LaneIn, findings: Findings): void {
   const latest = new Map<string, { message: Message; order: number }>();
   for (const row of inSequence(history.ledger)) {
     const message = messages.byId.get(row.messageId);
     const order = message?.intent?.order;
     if (message === undefined || order === undefined || message.row !== row || message.fate === "rolledBack") continue;
-    const lane = laneOf(message.topic, message.key);
+    const lane = laneIn(message);
     if (lane === undefined) continue;
     const before = latest.get(lane);
     if (before === undefined || before.order < order) {

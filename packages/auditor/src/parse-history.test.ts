@@ -24,6 +24,7 @@ const full: Required<History> = {
   consumers: [{ consumer: "inventory", subscription: "default", topics: ["orders"], keyPolicy: "stop" }],
   effects: [{ consumer: "inventory", messageId: "m", count: 1, payloadDigest: "d" }],
   handled: [{ consumer: "inventory", messageId: "m" }],
+  unorderedTopics: ["loose"],
   faults: [{ kind: "kill", isObserved: true }],
   takeovers: 1,
 };

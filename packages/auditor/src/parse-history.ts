@@ -44,6 +44,7 @@ export function parseHistory(text: string): History {
     consumers: listAt(fields, "consumers", consumerFrom),
     effects: listAt(fields, "effects", effectFrom),
     ...optional(fields, "businessRows", "history", textsAt),
+    ...optional(fields, "unorderedTopics", "history", textsAt),
     ...optional(fields, "handled", "history", (from) => listAt(from, "handled", handledFrom)),
     ...optional(fields, "faults", "history", (from) => listAt(from, "faults", faultFrom)),
     ...optional(fields, "takeovers", "history", countAt),
@@ -60,6 +61,7 @@ const known: ReadonlySet<string> = new Set([
   "effects",
   "businessRows",
   "handled",
+  "unorderedTopics",
   "faults",
   "takeovers",
 ] satisfies (keyof History)[]);
