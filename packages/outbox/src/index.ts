@@ -21,6 +21,7 @@ export type {
   ReadRequest,
 } from "./ledger.ts";
 export { payloadBytesInlineMax } from "./ledger.ts";
+export { storedPayload } from "./ledger-row.ts";
 export { listStreams } from "./list-streams.ts";
 export type { ListedTopic } from "./list-topics.ts";
 export { listTopics } from "./list-topics.ts";

@@ -23,8 +23,10 @@ export interface LedgerRow {
   readonly key: string | null;
   /** The stored JSON text, not parsed: a row written by hand may hold anything. */
   readonly headers: string | null;
-  /** Text is the text that was stored, in UTF-8 when it is sent; null: a tombstone, or left behind (see `leftBytes`). */
-  readonly payload: string | Uint8Array | null;
+  /** The bytes as they are sent, of text its UTF-8; null: a tombstone, or left behind (see `leftBytes`). */
+  readonly payload: Uint8Array | null;
+  /** `payload` was stored as text, and is to be stored so wherever it is copied. */
+  readonly isText: boolean;
   /**
    * Not null: the payload is larger than `payloadBytesInlineMax` and was left in the database, so that a batch has a bound in bytes.
    * It takes this many bytes; `readIds` brings it. The row is known to be visible, so a statement of its own is safe.

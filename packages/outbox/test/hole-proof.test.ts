@@ -2,7 +2,7 @@ import type { Connection } from "@waybill/sql";
 import { forEachPostgres, waitUntil } from "@waybill/testing";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
-import type { HoleProof, IdRange } from "../src/index.ts";
+import { type HoleProof, type IdRange, storedPayload } from "../src/index.ts";
 import { insertRow, type OutboxFixture, outboxFixture } from "./outbox-fixture.ts";
 
 const deadlineMs = 5_000;
@@ -34,7 +34,7 @@ forEachPostgres((server) =>
       );
     const read = async (lastId: number, holes: readonly IdRange[]): Promise<readonly unknown[]> =>
       (await fixture.ledger.read(connection, { lastId: BigInt(lastId), holes, rowsMax: 100, areHolesOnly: false, deadlineMs })).rows.map(
-        ({ payload }) => payload,
+        storedPayload,
       );
     /** A writer with id 1, and a later row that was read. */
     const openWriter = async (): Promise<readonly IdRange[]> => {

@@ -1,7 +1,7 @@
 import { type Connection, namespace, tableOf } from "@waybill/sql";
 import { forEachPostgres, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createLedger, type IdRange, type LedgerBatch } from "../src/index.ts";
+import { createLedger, type IdRange, type LedgerBatch, storedPayload } from "../src/index.ts";
 import { readIds } from "../src/postgres/statements/read-ids.ts";
 import { readWithHoles } from "../src/postgres/statements/read-with-holes.ts";
 import { readWithoutHoles } from "../src/postgres/statements/read-without-holes.ts";
@@ -10,7 +10,7 @@ import { insertRow, type OutboxFixture, outboxFixture } from "./outbox-fixture.t
 const deadlineMs = 5_000;
 const outbox = tableOf(namespace("postgres"), "outbox");
 const range = (low: bigint, high: bigint): IdRange => ({ low, high });
-const payloads = ({ rows }: LedgerBatch) => rows.map(({ payload }) => payload);
+const payloads = ({ rows }: LedgerBatch) => rows.map(storedPayload);
 const ids = ({ rows }: LedgerBatch) => rows.map(({ id }) => id);
 
 forEachPostgres((server) =>
@@ -45,12 +45,13 @@ forEachPostgres((server) =>
         topic: "orders",
         key: "order-1",
         headers: '{"ce-source":"/order-service"}',
-        payload: '{"a": 1.0}',
+        payload: Buffer.from('{"a": 1.0}'),
+        isText: true,
         leftBytes: null,
         createdAtMs: expect.any(Number),
       });
       expect(Math.abs((rows[0]?.createdAtMs ?? 0) - now)).toBeLessThan(10_000);
-      expect(rows[1]).toMatchObject({ id: 2n, key: null, headers: null, payload: Buffer.from([0, 255, 128]) });
+      expect(rows[1]).toMatchObject({ id: 2n, key: null, headers: null, payload: Buffer.from([0, 255, 128]), isText: false });
       expect(rows[2]).toMatchObject({ id: 3n, payload: null, leftBytes: null });
     });
 
@@ -183,7 +184,7 @@ forEachPostgres((server) =>
         [null, 20_000],
       ]);
       const whole = await fixture.ledger.readIds(connection, [2n, 4n, 99n], { deadlineMs });
-      expect(whole.map(({ id, payload, leftBytes }) => [id, payload, leftBytes])).toEqual([
+      expect(whole.map((row) => [row.id, storedPayload(row), row.leftBytes])).toEqual([
         [2n, "x".repeat(16_385), null],
         [4n, Buffer.alloc(20_000, 7), null],
       ]);

@@ -43,7 +43,7 @@ forEachPostgres((server) =>
           topic: "orders",
           key: "order-1",
           headers: '{"ce-source": "/order-service", "content-type": "application/json"}',
-          payload: '{"orderId": "order-1", "totalCents": 1250}',
+          payload: Buffer.from('{"orderId": "order-1", "totalCents": 1250}'),
         },
       ]);
     });

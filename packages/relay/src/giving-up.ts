@@ -10,7 +10,7 @@
  */
 import { isWaybillError } from "@waybill/core";
 import type { NewDeadLetter } from "@waybill/dead-letter";
-import type { LedgerRow } from "@waybill/outbox";
+import { type LedgerRow, storedPayload } from "@waybill/outbox";
 import type { OwnedTx } from "@waybill/sql";
 import type { Entry, Lane } from "./lanes.ts";
 import type { Progress } from "./progress.ts";
@@ -158,7 +158,7 @@ function letterOf(entry: Entry, row: LedgerRow, reason: string | null): NewDeadL
     topic: row.topic,
     key: row.key,
     headers: row.headers,
-    payload: row.payload,
+    payload: storedPayload(row),
     createdAtMs: row.createdAtMs,
     reason,
     attempts: entry.attempts,

@@ -9,7 +9,8 @@ const row = (id: number): LedgerRow => ({
   topic: "orders",
   key: "k",
   headers: null,
-  payload: "{}",
+  payload: Buffer.from("{}"),
+  isText: true,
   leftBytes: null,
   createdAtMs: 0,
 });

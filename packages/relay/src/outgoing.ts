@@ -20,7 +20,7 @@ export function unreadableReason(row: { readonly type: string; readonly topic: s
   return headers === null ? "malformedHeaders" : null;
 }
 
-/** The message of a readable row. Text becomes the bytes of its UTF-8; the payload is never parsed. */
+/** The message of a readable row. The payload is never parsed, nor copied. */
 export function outgoingMessage(row: LedgerRow, headers: Headers): OutgoingMessage {
   return {
     id: row.messageId,
@@ -28,7 +28,7 @@ export function outgoingMessage(row: LedgerRow, headers: Headers): OutgoingMessa
     topic: row.topic,
     key: row.key,
     headers,
-    payload: bytesOf(row.payload),
+    payload: row.payload,
     sequence: row.id,
     createdAtMs: row.createdAtMs,
   };
@@ -42,15 +42,10 @@ export function outgoingDeadLetter(letter: DeadLetter, headers: Headers): Outgoi
     topic: letter.topic,
     key: letter.key,
     headers,
-    payload: bytesOf(letter.payload),
+    payload: typeof letter.payload === "string" ? Buffer.from(letter.payload, "utf8") : letter.payload,
     sequence: letter.sequence,
     createdAtMs: letter.createdAtMs ?? 0,
   };
-}
-
-/** Buffer takes small texts out of a pool, which spares the collector an allocation per message. */
-function bytesOf(payload: string | Uint8Array | null): Uint8Array | null {
-  return typeof payload === "string" ? Buffer.from(payload, "utf8") : payload;
 }
 
 const cachedTextsMax = 256;

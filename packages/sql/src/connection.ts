@@ -2,7 +2,7 @@ import type { Clock, OnEvent, Random } from "@waybill/core";
 import type { Connection, StatementOptions } from "./database.ts";
 import { deadlineError } from "./deadline-error.ts";
 import type { Session } from "./session.ts";
-import { executeStatement, runStatement, runTextStatement } from "./statements.ts";
+import { executeStatement, readStatement, runStatement, runTextStatement } from "./statements.ts";
 import { createUnits } from "./units.ts";
 
 /** How long a polite goodbye may take. */
@@ -46,6 +46,8 @@ export function createConnection(session: Session, options: ConnectionOptions): 
     query: (sql, values, statement = {}) => inTurn(statement, (deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>
       inTurn(statement, (deadlineMs) => runTextStatement(session, sql, values, statement, deadlineMs)),
+    readRows: (sql, values, read, statement = {}) =>
+      inTurn(statement, (deadlineMs) => readStatement(session, sql, values, read, statement, deadlineMs)),
     execute: (sql, values, statement = {}) =>
       inTurn(statement, (deadlineMs) => executeStatement(session, sql, values, statement, deadlineMs)),
     unitOfWork: (work, unit) => units.unitOfWork(work, unit),

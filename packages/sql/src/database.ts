@@ -5,6 +5,7 @@
  * used again: a driver that timed out may still hold a half-read answer.
  */
 import type { Outcome } from "./outcome.ts";
+import type { RowReader } from "./row-fields.ts";
 import type { Dialect, Row, SqlValue, Tx } from "./tx.ts";
 
 /** On connections of our own booleans are allowed, too, and on PostgreSQL arrays: 64-bit numbers in them as text. */
@@ -67,6 +68,11 @@ export interface Units {
 
 /** One connection for one purpose. Used by one caller at a time; calls made side by side run one after the other. */
 export interface Connection extends Statements, Units {
+  /**
+   * As `query`; the rows are what `read` makes of each one's bytes, called once per row and in their order while the answer arrives. For the few
+   * statements that bring very many rows. Rejects with what `read` throws; the connection stays.
+   */
+  readRows<T>(sql: string, values: readonly OwnedValue[], read: RowReader<T>, options?: StatementOptions): Promise<readonly T[]>;
   /** True if a pooler stands in between (PgBouncer in transaction mode): no SET, no named statement, no LISTEN there. Never on MySQL. */
   readonly isPooled: boolean;
   /** Aborts when the connection is lost or closed. */

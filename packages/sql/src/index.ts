@@ -16,6 +16,8 @@ export type { DatabaseOptions } from "./open-database.ts";
 export { openDatabase } from "./open-database.ts";
 export type { Outcome } from "./outcome.ts";
 export { committedValue } from "./outcome.ts";
+export type { RowReader } from "./row-fields.ts";
+export { RowFields } from "./row-fields.ts";
 
 // Names
 

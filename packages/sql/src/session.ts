@@ -7,6 +7,7 @@
  */
 import type { WaybillErrorFacts } from "@waybill/core";
 import type { OwnedValue } from "./database.ts";
+import type { RowReader } from "./row-fields.ts";
 import type { Dialect } from "./tx.ts";
 
 /** `I` no transaction, `T` inside one, `E` inside a failed one: as far as the server has told. */
@@ -15,8 +16,8 @@ export type TransactionStatus = "I" | "T" | "E";
 export interface SessionStatement {
   readonly sql: string;
   readonly values?: readonly OwnedValue[];
-  /** `named`: by column name and parsed, the default. `text`: arrays of the text on the wire. */
-  readonly rows?: "named" | "text";
+  /** `named`: by column name and parsed, the default. `text`: arrays of the text on the wire. Otherwise: what the reader makes of each. */
+  readonly rows?: "named" | "text" | RowReader<unknown>;
   /** Prepared under this name where that helps and no pooler stands in between. */
   readonly name?: string | undefined;
 }

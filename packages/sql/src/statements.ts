@@ -1,4 +1,5 @@
 import type { OwnedValue, StatementOptions, TextRow } from "./database.ts";
+import type { RowReader } from "./row-fields.ts";
 import type { Answer, Session } from "./session.ts";
 import { checkOwnedValues } from "./sql-value.ts";
 import type { Row } from "./tx.ts";
@@ -36,9 +37,21 @@ export async function runTextStatement(
   return (await answerTo(session, "text", sql, values, options, deadlineMs)).rows as readonly TextRow[];
 }
 
+/** As `runStatement`; the rows are what `read` makes of them. */
+export async function readStatement<T>(
+  session: Session,
+  sql: string,
+  values: readonly OwnedValue[],
+  read: RowReader<T>,
+  options: StatementOptions,
+  deadlineMs: number,
+): Promise<readonly T[]> {
+  return (await answerTo(session, read, sql, values, options, deadlineMs)).rows as readonly T[];
+}
+
 async function answerTo(
   session: Session,
-  rows: "named" | "text",
+  rows: "named" | "text" | RowReader<unknown>,
   sql: string,
   values: readonly OwnedValue[],
   { name, deadlineMs: ownMs }: StatementOptions,

@@ -128,7 +128,10 @@ describe("the ledger contract notices a ledger that", () => {
         const batch = await ledger.read(connection, request);
         return {
           ...batch,
-          rows: batch.rows.map((row) => ({ ...row, payload: typeof row.payload === "string" ? row.payload.trim() : row.payload })),
+          rows: batch.rows.map((row) => ({
+            ...row,
+            payload: row.payload !== null && row.isText ? Buffer.from(Buffer.from(row.payload).toString().trim()) : row.payload,
+          })),
         };
       },
     });

@@ -1,7 +1,7 @@
 /** The ledger on MySQL and MariaDB: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
-import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import type { Ledger, LedgerFacts, LedgerRow } from "../ledger.ts";
-import { ledgerRows } from "../ledger-row.ts";
+import type { Connection, Namespace, TextRow } from "@waybill/sql";
+import type { Ledger, LedgerFacts } from "../ledger.ts";
+import { ledgerRowReader } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { beginFencing } from "./fence.ts";
 import { holesMax } from "./hole-proof.ts";
@@ -20,6 +20,7 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
   const tables = ledgerTables(space, stream);
   const factsText = readFacts(tables.outbox, tables.stream);
   const factsValues = [space.schema, tables.outboxName, space.schema, tables.outboxName, stream, stream];
+  const rowOf = ledgerRowReader({ binary: "asIs" });
   const prepared = new WeakSet<Connection>();
 
   const prepare = async (connection: Connection, deadlineMs: number): Promise<void> => {
@@ -38,7 +39,7 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
       if (isBounded && asked.length === 0) return { rows: [], areHolesCut: false };
       await prepare(connection, deadlineMs);
       const sql = readWithHoles(tables.outbox, isBounded ? null : lastId, asked, rowsMax);
-      const rows = ledgerRows(await connection.queryText(sql, [], { deadlineMs }));
+      const rows = await connection.readRows(sql, [], rowOf, { deadlineMs });
       const last = rows[rows.length - 1];
       // A full batch that ends among the holes may have left some of them unread. That it came out even is not worth knowing.
       return { rows, areHolesCut: areTooMany || (last !== undefined && rows.length >= rowsMax && last.id <= lastId) };
@@ -46,29 +47,13 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
     readIds: async (connection, ids, { deadlineMs }) => {
       if (ids.length === 0) return [];
       await prepare(connection, deadlineMs);
-      return (await connection.query(readIds(tables.outbox, ids), [], { deadlineMs })).map(wholeRow);
+      return connection.readRows(readIds(tables.outbox, ids), [], rowOf, { deadlineMs });
     },
     facts: async (connection, { deadlineMs }) => {
       await prepare(connection, deadlineMs);
       return ledgerFacts(stream, await connection.queryText(factsText, factsValues, { deadlineMs }));
     },
     beginHoleProof: (options) => beginFencing(tables, stream, options),
-  };
-}
-
-/** A row of `statements/read-ids.ts`. */
-function wholeRow(row: Row): LedgerRow {
-  const text = (column: string): string | null => row[column] as string | null;
-  return {
-    id: BigInt(row["id"] as string),
-    messageId: row["message_id"] as string,
-    type: row["type"] as string,
-    topic: row["topic"] as string,
-    key: text("key"),
-    headers: text("headers"),
-    payload: (row["payload_bytes"] as Uint8Array | null) ?? text("payload"),
-    leftBytes: null,
-    createdAtMs: Number(row["created_ms"]),
   };
 }
 

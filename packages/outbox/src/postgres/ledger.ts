@@ -1,8 +1,8 @@
 /** The ledger on PostgreSQL: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import { createHash } from "node:crypto";
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
-import type { HoleProof, IdRange, Ledger, LedgerFacts } from "../ledger.ts";
-import { ledgerRows } from "../ledger-row.ts";
+import type { HoleProof, IdRange, Ledger, LedgerFacts, LedgerRow } from "../ledger.ts";
+import { ledgerRowReader } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
 import { parseLook } from "./look.ts";
@@ -33,20 +33,21 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
   const byId = named("read_ids", readIds(tables.outbox));
   const writers = named("look", lookForWriters(tables.outbox, tables.sequence));
   const facts = readFacts(tables.sequence, tables.stream);
+  const rowOf = ledgerRowReader({ binary: "asHex" });
   const prepared = new WeakSet<Connection>();
 
   /** Answers the statement's rows on a connection whose session is set up for it. */
-  const query = async (
+  const readRows = async (
     connection: Connection,
     { sql, name }: NamedStatement,
     values: readonly (string | readonly string[])[],
     deadlineMs: number,
-  ) => {
+  ): Promise<readonly LedgerRow[]> => {
     if (!connection.isPooled && !prepared.has(connection)) {
       await connection.queryText(prepareSession, [], { deadlineMs });
       prepared.add(connection);
     }
-    return connection.queryText(sql, values, { deadlineMs, name });
+    return connection.readRows(sql, values, rowOf, { deadlineMs, name });
   };
 
   return {
@@ -55,17 +56,15 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
       if (holes.length === 0 && areHolesOnly) return { rows: [], areHolesCut: false };
       const limits = [areHolesOnly ? idMax : lastId.toString(), rowsMax.toString()];
       const ends = (): readonly (readonly string[])[] => [holes.map(({ low }) => low.toString()), holes.map(({ high }) => high.toString())];
-      const rows = ledgerRows(
+      const rows =
         holes.length === 0
-          ? await query(connection, withoutHoles, limits, deadlineMs)
-          : await query(connection, withHoles, [...limits, ...ends()], deadlineMs),
-      );
+          ? await readRows(connection, withoutHoles, limits, deadlineMs)
+          : await readRows(connection, withHoles, [...limits, ...ends()], deadlineMs);
       const last = rows[rows.length - 1];
       // A full batch that ends among the holes may have left some of them unread. That it came out even is not worth knowing.
       return { rows, areHolesCut: last !== undefined && rows.length >= rowsMax && last.id <= lastId };
     },
-    readIds: async (connection, ids, { deadlineMs }) =>
-      ids.length === 0 ? [] : ledgerRows(await query(connection, byId, [ids.map(String)], deadlineMs)),
+    readIds: async (connection, ids, { deadlineMs }) => (ids.length === 0 ? [] : readRows(connection, byId, [ids.map(String)], deadlineMs)),
     facts: async (connection, { deadlineMs }) => ledgerFacts(stream, await connection.queryText(facts, [stream], { deadlineMs })),
     beginHoleProof: () => beginHoleProof((connection, deadlineMs) => connection.query(writers.sql, [], { deadlineMs, name: writers.name })),
   };

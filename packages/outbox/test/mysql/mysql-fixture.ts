@@ -2,7 +2,7 @@
 import { type Connection, type Database, migrateUp, namespace, openDatabase } from "@waybill/sql";
 import { testDatabase } from "@waybill/testing";
 import mysql from "mysql2/promise";
-import { createLedger, type IdRange, type Ledger, type LedgerBatch, outboxMigrations } from "../../src/index.ts";
+import { createLedger, type IdRange, type Ledger, type LedgerBatch, outboxMigrations, storedPayload } from "../../src/index.ts";
 
 export interface MysqlFixture {
   readonly url: string;
@@ -82,7 +82,7 @@ export const insertRow = "insert into waybill_outbox (type, topic, `key`, payloa
 
 /** The payloads of a batch, and `fence` for a row that only takes an id. */
 export function payloadsOf({ rows }: LedgerBatch): readonly unknown[] {
-  return rows.map(({ type, topic, payload }) => (type === "" && topic === "" ? "fence" : payload));
+  return rows.map((row) => (row.type === "" && row.topic === "" ? "fence" : storedPayload(row)));
 }
 
 export const range = (low: number, high: number): IdRange => ({ low: BigInt(low), high: BigInt(high) });

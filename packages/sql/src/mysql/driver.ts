@@ -20,6 +20,7 @@ export type DriverResult = DriverHeader | readonly unknown[];
 /** A column of a row that is being read. */
 export interface DriverColumn {
   string(encoding: string): string | null;
+  buffer(): Uint8Array | null;
 }
 
 export interface DriverQuery {
@@ -35,6 +36,7 @@ export interface DriverClient {
   /** Another object once TLS has begun. */
   readonly stream: { destroy(): unknown };
   connect(done: (error: unknown) => void): void;
+  /** Answers the driver's command. */
   query(query: DriverQuery, done: (error: unknown, result: DriverResult) => void): unknown;
   end(done: (error: unknown) => void): unknown;
   destroy(): void;

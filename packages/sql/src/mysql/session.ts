@@ -28,8 +28,9 @@ import {
   speakableCause,
 } from "./database-error.ts";
 import type { ServerAddress } from "./database-url.ts";
-import { type DriverHeader, type DriverOptions, type DriverResult, type DriverTls, loadDriver } from "./driver.ts";
+import { type DriverHeader, type DriverOptions, type DriverQuery, type DriverResult, type DriverTls, loadDriver } from "./driver.ts";
 import { endsTransaction } from "./ends-transaction.ts";
+import { type LeanRows, rawBytes, readLean } from "./lean-rows.ts";
 import { ownedTypes, rawText } from "./owned-types.ts";
 import { askServer, prepareSession, readCommitted } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
@@ -89,23 +90,24 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
 
   const send = async (operation: string, statement: SessionStatement, within: number): Promise<DriverResult> => {
     if (guard.lost.aborted) throw databaseError(operation, new Error("Connection terminated"));
-    const query = {
-      sql: statement.sql,
-      values: withBuffers(statement.values ?? []),
-      ...(statement.rows === "text" ? { rowsAsArray: true, typeCast: rawText } : {}),
-    };
+    const { sql, values = [], rows } = statement;
+    const query = { sql, values: withBuffers(values), ...formOf(rows) };
+    let lean: LeanRows<unknown> | null = null;
     const result = await guard.within(
       operation,
       within,
       within,
-      promised<DriverResult>((done) => client.query(query, done)),
+      promised<DriverResult>((done) => {
+        const command = client.query(query, done);
+        if (typeof rows === "function") lean = readLean(command, rows);
+      }),
     );
     const header = headerOf(result);
     if (header?.serverStatus !== undefined) {
       status = (header.serverStatus & inTransaction) === 0 ? "I" : "T";
       if ((header.serverStatus & noBackslashEscapes) !== 0 && isPrepared) guard.destroy("ESCAPES_CHANGED");
     }
-    return result;
+    return lean === null ? result : (lean as LeanRows<unknown>).rows(result);
   };
 
   let isPrepared = false;
@@ -140,6 +142,12 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     destroy: guard.destroy,
     end: guard.end,
   };
+}
+
+/** What the driver is asked to make of rows. */
+function formOf(rows: SessionStatement["rows"]): Partial<DriverQuery> {
+  if (rows === undefined || rows === "named") return {};
+  return { rowsAsArray: true, typeCast: rows === "text" ? rawText : rawBytes };
 }
 
 /** The driver calls back with an error or without. */

@@ -3,6 +3,7 @@
  * connection is opened: joining your transaction needs no driver of ours.
  */
 import { waybillError } from "@waybill/core";
+import type { DataStream } from "./lean-rows.ts";
 
 export interface DriverAnswer {
   /** The first word of the command tag: `SELECT`, `COMMIT`, `ROLLBACK`. null for an empty statement. */
@@ -28,7 +29,7 @@ export interface DriverClient {
   /** The backend's pid as BackendKeyData told it. */
   readonly processID: number | null;
   readonly connection: {
-    readonly stream: { destroy(): unknown };
+    readonly stream: { destroy(): unknown } & Partial<DataStream>;
     on(event: "readyForQuery", listener: (message: { readonly status?: string }) => void): unknown;
   };
   connect(): Promise<unknown>;

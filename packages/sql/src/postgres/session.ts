@@ -7,10 +7,13 @@
  */
 import { waybillError } from "@waybill/core";
 import type { SessionRequest } from "../create-database.ts";
+import type { TextRow } from "../database.ts";
+import { RowFields, type RowReader } from "../row-fields.ts";
 import type { Answer, Session, SessionStatement, TransactionStatus } from "../session.ts";
 import { guardSession } from "../session-guard.ts";
 import { asksForRepetition, databaseError, endsConnection, proofAtCommit, speakableCause, sqlStateOf } from "./database-error.ts";
 import { type DriverAnswer, type DriverClient, type DriverQuery, loadDriver } from "./driver.ts";
+import { tapRows } from "./lean-rows.ts";
 import { ownedTypes, rawTypes } from "./owned-types.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
@@ -82,9 +85,24 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     return {
       text: sql,
       ...(values === undefined ? {} : { values: [...values] }),
-      ...(rows === "text" ? { types: rawTypes, rowMode: "array" as const } : { types: named }),
+      ...(rows === undefined || rows === "named" ? { types: named } : { types: rawTypes, rowMode: "array" as const }),
       ...(prepared === null ? {} : { name: prepared }),
     };
+  };
+
+  const tap = tapRows(client.connection.stream);
+
+  /** Rows as the reader of the statement makes them, if it has one. */
+  const ask = async (operation: string, statement: SessionStatement, within: number): Promise<DriverAnswer> => {
+    const { rows: read } = statement;
+    if (typeof read !== "function") return send(operation, toQuery(statement), within);
+    const tapped = tap?.begin(read);
+    try {
+      const answer = await send(operation, toQuery(statement), within);
+      return { ...answer, rows: tapped?.() ?? readRows(answer.rows as readonly TextRow[], read) };
+    } finally {
+      tap?.end();
+    }
   };
 
   let allowedMs = options.usualDeadlineMs;
@@ -95,7 +113,7 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     lost: guard.lost,
     status: () => status,
     run: async (operation, statement, within): Promise<Answer> => {
-      const { command, rowCount, rows } = await send(operation, toQuery(statement), within);
+      const { command, rowCount, rows } = await ask(operation, statement, within);
       return { rows, rowCount: rowCount ?? 0, ended: status === "I" ? (command === "ROLLBACK" ? "rolledBack" : "committed") : null };
     },
     allow: async (wantedMs, within) => {
@@ -106,6 +124,15 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     destroy: guard.destroy,
     end: guard.end,
   };
+}
+
+/** The same of rows that the driver has made: where it could not be tapped. */
+function readRows<T>(rows: readonly TextRow[], read: RowReader<T>): readonly T[] {
+  const fields = new RowFields();
+  return rows.map((row) => {
+    fields.fill(row.map((text) => (text === null ? null : Buffer.from(text))));
+    return read(fields);
+  });
 }
 
 /** Statements that one session keeps prepared; what comes later is sent whole each time. */

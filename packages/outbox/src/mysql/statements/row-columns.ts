@@ -1,6 +1,6 @@
 /**
  * The columns of a row that is read, in the order in which `ledger-row.ts` takes them apart: id, message_id, type, topic, key,
- * headers, milliseconds since 1970, payload, payload_bytes in hex, and the size of a payload that stays in the database.
+ * headers, milliseconds since 1970, payload, payload_bytes as they are, and the size of a payload that stays in the database.
  *
  * A zero date, which a writer in a lax mode may have stored, has no distance from 1970 and counts as the first of all times: one such
  * row must not end every read.
@@ -12,9 +12,9 @@ const envelope = `id, message_id, type, topic, \`key\`, headers, ${createdMs} as
 /** Payloads above 16 384 bytes (`payloadBytesInlineMax`) are left behind, and their size is told instead. */
 export const inlineRow: string = `${envelope},
     case when octet_length(payload) <= 16384 then payload end as payload,
-    case when octet_length(payload_bytes) <= 16384 then hex(payload_bytes) end as payload_hex,
+    case when octet_length(payload_bytes) <= 16384 then payload_bytes end as payload_bytes,
     case when coalesce(octet_length(payload), octet_length(payload_bytes)) > 16384
       then coalesce(octet_length(payload), octet_length(payload_bytes)) end as left_bytes`;
 
-/** Payloads whole, whatever they weigh; bytes as they are: hex() of what is larger than a packet would be null without a word. */
-export const wholeRow: string = `${envelope}, payload, payload_bytes`;
+/** Payloads whole, whatever they weigh. */
+export const wholeRow: string = `${envelope}, payload, payload_bytes, null as left_bytes`;
