@@ -2,7 +2,7 @@
  * Reads the ledger: holes and what lies beyond the last id, in one statement, one batch at a time.
  *
  *     read k ──▶ apply k (cursor, lanes) ──▶ read k + 1 is sent ──▶ …
- *                     └──▶ looked up, if need be ──▶ published meanwhile
+ *                     └──▶ looked up, if need be ──▶ published meanwhile; with a backlog only after the next read is on its way
  *
  * A batch is applied before anything of it is published and before the next read is sent. A row that was read is looked up in the
  * dead letters before its lane may take it: by sequence, because what lies there in any state is finished for the ledger, and by
@@ -259,14 +259,19 @@ export function createReading(
           holeRanges: cursor.holes.length,
           unconfirmed: cursor.openCount,
         });
-        kick();
         const wasFull = batch.rows.length >= rowsMax;
         // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
         rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfBacklog, rowsMax * 2)) : rowsAtLeast;
         // A ledger that has more holes than it can look into at once reads nothing new, full batch or not.
         isCaughtUp = !wasFull && !isFull && !batch.areHolesCut;
         const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
-        if (pauseMs > 0) await pause(pauseMs);
+        if (pauseMs > 0) {
+          kick();
+          await pause(pauseMs);
+        } else {
+          // The next read is sent first, in this very turn of the loop: the server works on it while we publish.
+          session.after(0, kick);
+        }
       }
     },
   };

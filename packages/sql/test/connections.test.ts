@@ -3,7 +3,7 @@ import { isWaybillError, type SqlEvent, type WaybillEvent } from "@waybill/core"
 import { type FaultProxy, forEachDatabase, startFaultProxy, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Database, type DatabaseOptions, openDatabase } from "../src/index.ts";
+import { type Database, type DatabaseOptions, openDatabase, type RowFields } from "../src/index.ts";
 import { wordsOf } from "./dialect-words.ts";
 
 await forEachDatabase((server) =>
@@ -74,6 +74,34 @@ await forEachDatabase((server) =>
       } finally {
         pg.types.setTypeParser(20, (text) => text);
       }
+    });
+
+    test("rows are what a reader makes of their bytes, one after the other; what it throws fails the statement, not the connection", async () => {
+      const { database } = open();
+      const connection = await database.connect({ purpose: "test" });
+      const long = "ü".repeat(40_000);
+      const sql = `select 1 as n, 'ü' as t, cast(null as char(1)) as nothing, '' as none, '${long}' as l union all select 2, 'b', 'c', '', 'd' order by n`;
+      const seen: number[] = [];
+      const read = (fields: RowFields): readonly unknown[] => {
+        seen.push(fields.integer(0));
+        return [fields.bigint(0), fields.text(1), fields.text(2), fields.text(3), fields.text(4), fields.isNull(2)];
+      };
+      const rows = [
+        [1n, "ü", null, "", long, true],
+        [2n, "b", "c", "", "d", false],
+      ];
+      expect(await connection.readRows(sql, [], read)).toEqual(rows);
+      const failing = connection.readRows(sql, [], (fields) => {
+        read(fields);
+        throw new RangeError("the first is enough");
+      });
+      await expect(failing).rejects.toThrow(RangeError);
+      expect(seen).toEqual([1, 2, 1]);
+      await expect(connection.readRows("select nothing_like_it", [], read)).rejects.toMatchObject({ code: "WAYBILL_DATABASE" });
+      expect(await connection.queryText("select 3", [])).toEqual([["3"]]);
+      expect(await connection.readRows(`${sql} `, [], read)).toEqual(rows);
+      expect(connection.lost.aborted).toBe(false);
+      await connection.close();
     });
 
     onPostgres("rows as text are the bytes on the wire, in the statement's order", async () => {
