@@ -44,7 +44,7 @@ const slots = 64;
 
 /** Reads a column whose values repeat: the same bytes are answered with the same string, while no other has taken its slot. */
 function rememberTexts(): (fields: RowFields, column: number) => string | null {
-  const known = new Array<{ readonly bytes: Uint8Array; readonly text: string } | undefined>(slots).fill(undefined);
+  const known = Array.from({ length: slots }, (): { readonly bytes: Uint8Array; readonly text: string } | undefined => undefined);
   return (fields, column) => {
     const start = fields.starts[column] as number;
     const end = fields.ends[column] as number;

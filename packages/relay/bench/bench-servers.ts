@@ -4,7 +4,7 @@ import { inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
 import { type Dialect, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { provideServer, startPostgres, testDatabase } from "@waybill/testing";
+import { cpuMsOf, provideServer, startPostgres, testDatabase } from "@waybill/testing";
 import mysql from "mysql2/promise";
 import pg from "pg";
 
@@ -20,6 +20,8 @@ export interface BenchServer {
   readonly dialect: Dialect;
   /** A database with all tables and so many messages: 500 bytes of payload, a thousand keys, as `append` writes them. Answers its URL. */
   newDatabase(rows: number): Promise<string>;
+  /** Milliseconds of CPU that the server has used so far; null unless it was started for this. */
+  cpuMs(): Promise<number | null>;
   stop(): Promise<void>;
 }
 
@@ -41,6 +43,10 @@ export async function openBenchServer(wanted: string): Promise<BenchServer> {
       if (rows > 0) await fill[dialect](made.url, rows);
       return made.url;
     },
+    async cpuMs() {
+      const pid = given.pid?.() ?? null;
+      return pid === null ? null : await cpuMsOf(pid);
+    },
     async stop() {
       for (const drop of drops) await drop();
       await given.stop();
@@ -48,7 +54,14 @@ export async function openBenchServer(wanted: string): Promise<BenchServer> {
   };
 }
 
-async function serverOf(wanted: string): Promise<{ readonly url: string; readonly version: string; stop(): Promise<void> }> {
+interface GivenServer {
+  readonly url: string;
+  readonly version: string;
+  pid?(): number | null;
+  stop(): Promise<void>;
+}
+
+async function serverOf(wanted: string): Promise<GivenServer> {
   if (wanted === "postgres") return await startPostgres({});
   if (wanted === "mariadb" || wanted === "mysql") {
     const provided = await provideServer({ kind: wanted });
@@ -76,17 +89,25 @@ async function queryMysql(url: string, sql: string): Promise<readonly Readonly<R
 
 const headers = '{"ce-source":"/order-service","content-type":"application/json"}';
 
+/** Appends so many messages with so many bytes of payload. */
+export async function fillPostgres(url: string, rows: number, payloadBytes: number): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(
+    `insert into waybill_outbox (message_id, type, topic, key, headers, payload)
+     select gen_random_uuid(), 'shop.order.placed.v1', 'orders', 'order-' || (i % 1000), '${headers}',
+            rpad('{"orderId":"' || i || '","note":"', $2::int - 2, 'x') || '"}'
+     from generate_series(1, $1::int) as i`,
+    [rows, payloadBytes],
+  );
+  await client.end();
+}
+
 const fill: Readonly<Record<Dialect, (url: string, rows: number) => Promise<void>>> = {
   async postgres(url, rows) {
+    await fillPostgres(url, rows, 500);
     const client = new pg.Client(url);
     await client.connect();
-    await client.query(
-      `insert into waybill_outbox (message_id, type, topic, key, headers, payload)
-       select gen_random_uuid(), 'shop.order.placed.v1', 'orders', 'order-' || (i % 1000), '${headers}',
-              rpad('{"orderId":"' || i || '","note":"', 498, 'x') || '"}'
-       from generate_series(1, $1::int) as i`,
-      [rows],
-    );
     await client.query("vacuum analyze");
     await client.end();
   },

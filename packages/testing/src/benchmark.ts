@@ -4,9 +4,10 @@
  * Machines are shared and noisy, so a number alone says nothing; what holds is how ours compares with the bare thing a moment
  * before and after. The median of the rounds is the figure, smallest and largest are its honesty.
  */
+import { cpus, loadavg } from "node:os";
 import { systemClock } from "@waybill/core";
 
-/** One line of a result: how ours compares with the bare thing. `met`: the median reaches the target. */
+/** One line of a result: how ours compares with the bare thing. `met`: the median reaches the target, or stays within it. */
 export interface BenchmarkResult {
   readonly name: string;
   readonly ratio: number;
@@ -14,6 +15,10 @@ export interface BenchmarkResult {
   readonly max: number;
   readonly target: number;
   readonly met: boolean;
+  /** What the ratio is made of, by name: rates, CPU per message. */
+  readonly figures?: Readonly<Record<string, number>>;
+  /** The target is a limit; otherwise it is the least that is good enough. */
+  readonly isLimit?: true;
 }
 
 export interface Comparison {
@@ -56,9 +61,21 @@ export function benchmarkResult(name: string, ratios: readonly number[], target:
   return { name, ratio, min: at(0), max: at(sorted.length - 1), target, met: ratio >= target };
 }
 
-/** The last line of a benchmark's output when it is asked for JSON. */
+/** The same where less is better: a share of a core, a cost beside another. */
+export function limitResult(name: string, ratios: readonly number[], limit: number): BenchmarkResult {
+  const result = benchmarkResult(name, ratios, limit);
+  return { ...result, met: result.ratio <= limit, isLimit: true };
+}
+
+/** The last line of a benchmark's output when it is asked for JSON; with the machine, and how busy it was in the last minute. */
 export function benchmarkJson(bench: string, results: readonly BenchmarkResult[]): string {
-  return JSON.stringify({ bench, results });
+  const machine = {
+    cpus: cpus().length,
+    model: cpus()[0]?.model ?? "",
+    node: process.version,
+    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
+  };
+  return JSON.stringify({ bench, machine, results });
 }
 
 /** Milliseconds that `work` takes. */

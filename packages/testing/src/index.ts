@@ -1,7 +1,8 @@
 // Benchmarks
 
 export type { BenchmarkResult, Comparison } from "./benchmark.ts";
-export { benchmarkJson, benchmarkResult, compare, timed } from "./benchmark.ts";
+export { benchmarkJson, benchmarkResult, compare, limitResult, timed } from "./benchmark.ts";
+export { cpuMsOf } from "./cpu-use.ts";
 
 // Real servers
 
