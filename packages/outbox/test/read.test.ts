@@ -95,7 +95,7 @@ forEachPostgres((server) =>
     });
 
     /** Lets T1 fill the hole 1, and T2 append the next row of its key, right after each statement that reads the ledger. */
-    async function raceBetweenStatements(reader: (on: Connection) => Promise<readonly (string | Uint8Array | null)[]>) {
+    async function raceBetweenStatements(reading: (on: Connection) => Promise<readonly (string | Uint8Array | null)[]>) {
       const first = await fixture.client();
       await first.query("begin");
       await first.query(insertRow, ["k", "first"]);
@@ -103,8 +103,8 @@ forEachPostgres((server) =>
       let isDone = false;
       const interposed: Connection = {
         ...connection,
-        queryText: async (sql, values, options) => {
-          const rows = await connection.queryText(sql, values, options);
+        readRows: async (sql, values, reader, options) => {
+          const rows = await connection.readRows(sql, values, reader, options);
           if (!isDone && sql.includes("waybill_outbox")) {
             isDone = true;
             await first.query("commit");
@@ -113,7 +113,7 @@ forEachPostgres((server) =>
           return rows;
         },
       };
-      const seen = await reader(interposed);
+      const seen = await reading(interposed);
       expect(isDone).toBe(true);
       return seen;
     }

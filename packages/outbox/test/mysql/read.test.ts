@@ -45,8 +45,8 @@ await forEachMysql((server) =>
       let isDone = false;
       const interposed: Connection = {
         ...connection,
-        queryText: async (sql, values, options) => {
-          const rows = await connection.queryText(sql, values, options);
+        readRows: async (sql, values, reader, options) => {
+          const rows = await connection.readRows(sql, values, reader, options);
           if (!isDone && sql.includes("waybill_outbox")) {
             isDone = true;
             await first.commit();
