@@ -13,7 +13,7 @@ export async function measureCommits(server: BenchServer, { isSmoke, say }: Meas
   const url = await server.newDatabase(0);
   const writing = await openWriting(url, { writers: 32 });
   const rates = { attached: [] as number[], alone: [] as number[] };
-  const alone = async (): Promise<number> => (await writing.run(seconds(stretch))) / stretch;
+  const alone = async (): Promise<number> => (await writing.run(stretch)) / stretch;
   const attached = async (): Promise<number> => {
     const relay = await attachRelay(url);
     // What was written without it is behind it before it is measured.
@@ -23,7 +23,7 @@ export async function measureCommits(server: BenchServer, { isSmoke, say }: Meas
       before = published;
       await seconds(0.5);
     }
-    const rate = (await writing.run(seconds(stretch))) / stretch;
+    const rate = (await writing.run(stretch)) / stretch;
     await relay.stop();
     return rate;
   };

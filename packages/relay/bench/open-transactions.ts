@@ -10,7 +10,7 @@ import { attachRelay } from "./attached-relay.ts";
 import type { BenchServer, Measuring } from "./bench-servers.ts";
 import { drain } from "./drain.ts";
 import { median } from "./measure.ts";
-import { openWriting, seconds } from "./writing.ts";
+import { openWriting } from "./writing.ts";
 
 export async function measureOpenRead(server: BenchServer, { isSmoke, say }: Measuring): Promise<BenchmarkResult> {
   const openForSeconds = isSmoke ? 1 : 60;
@@ -28,7 +28,7 @@ export async function measureOpenRead(server: BenchServer, { isSmoke, say }: Mea
     await holder.connect();
     await holder.query("begin isolation level repeatable read");
     await holder.query("select count(*) from waybill_outbox");
-    await writing.run(seconds(openForSeconds));
+    await writing.run(openForSeconds);
     const rows = await count();
     if (round === 0) await drain(url, rows);
     const heldMs = await drain(url, rows);
@@ -54,10 +54,10 @@ export async function measureOpenWrite(server: BenchServer, { isSmoke, say }: Me
   /** Published per second while the writers go on. */
   const stretch = async (): Promise<number> => {
     const before = (await relay.count()).published;
-    await writing.run(seconds(openForSeconds));
+    await writing.run(openForSeconds);
     return ((await relay.count()).published - before) / openForSeconds;
   };
-  await writing.run(seconds(isSmoke ? 0.2 : 2));
+  await writing.run(isSmoke ? 0.2 : 2);
   const rates = { held: [] as number[], clean: [] as number[] };
   for (let round = 0; round < (isSmoke ? 1 : 3); round += 1) {
     await holder.query("begin");

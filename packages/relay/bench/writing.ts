@@ -15,8 +15,8 @@ const shop = catalogue({
 
 export interface Writing {
   readonly clients: readonly pg.Client[];
-  /** Writes until `until` resolves. Answers the commits. */
-  run(until: Promise<unknown>): Promise<number>;
+  /** Writes for so many seconds. Answers the commits. */
+  run(forSeconds: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -39,15 +39,12 @@ export async function openWriting(url: string, { writers, perSecond }: WritingOp
   const note = "x".repeat(460);
   return {
     clients,
-    async run(until) {
-      let isOver = false;
+    async run(forSeconds) {
       let commits = 0;
-      void until.then(() => {
-        isOver = true;
-      });
       const startedMs = performance.now();
+      const untilMs = startedMs + 1_000 * forSeconds;
       const write = async (client: pg.Client, writer: number): Promise<void> => {
-        for (let index = 0; !isOver; index += 1) {
+        for (let index = 0; performance.now() < untilMs; index += 1) {
           if (perSecond !== undefined) {
             const dueMs = startedMs + ((index * writers + writer) * 1_000) / perSecond;
             await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
