@@ -90,6 +90,18 @@ export interface WaybillErrorFacts {
   /** The ledger cannot be read safely: a cached sequence, ids given out again. An operator decides. */
   WAYBILL_LEDGER_UNSAFE: { readonly rule: string; readonly found: string };
   /**
+   * An operation on a subscription that its row does not allow. `missing`, `exists`, `streamMissing`: there is no such row, or one already. `stopped`: it
+   * waits for a decision, which this is none of. `decisionNeeded`: resuming it must say what becomes of what was published. `deadLetters`: some of its
+   * dead letters are not decided, and nobody would be left to publish them.
+   */
+  WAYBILL_SUBSCRIPTION_REFUSED: {
+    readonly stream: string;
+    readonly subscription: string;
+    readonly reason: "missing" | "exists" | "streamMissing" | "stopped" | "decisionNeeded" | "deadLetters";
+  };
+  /** A place that the ledger does not have: its history begins at `lowest`, and its ids have come to `highest`. */
+  WAYBILL_POSITION_REFUSED: { readonly stream: string; readonly asked: bigint; readonly lowest: bigint; readonly highest: bigint };
+  /**
    * A broker's exchange, queue, binding or topic is not as it must be, and only an operator can put it right. `argument`: the one that
    * differs, where the broker says.
    */

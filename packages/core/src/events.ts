@@ -28,7 +28,7 @@ export type RelayEvent = OfSubscription &
   (
     | { readonly name: "relay.started" }
     /** Another relay holds the lease; we look again every half second. */
-    | { readonly name: "relay.standby"; readonly state: "held" | "paused" | "stopped" }
+    | { readonly name: "relay.standby"; readonly state: "held" | "paused" | "stopped" | "deleted" }
     | { readonly name: "relay.leaseAcquiring" }
     /** `wasReleased` false: the lease of a holder that died or hangs was taken over. */
     | {

@@ -63,11 +63,14 @@ export interface DeadLetter extends NewDeadLetter {
 
 /** What a look-up found about messages and lanes that were just read. */
 export interface LookUp {
-  /** Sequences that have a row in any state: finished for the ledger, never published from it. */
-  readonly finished: readonly bigint[];
+  /** Those that have a row in any state: finished for the ledger, never published from it. */
+  readonly finished: readonly FinishedMessage[];
   /** Lanes that have an open row: dead, held or released. */
   readonly openLanes: readonly OpenLane[];
 }
+
+/** Sequence and id, for a ledger whose ids went back gives a sequence to another message. */
+export type FinishedMessage = Pick<DeadLetterMessage, "sequence" | "messageId">;
 
 /** `hasHeld`: one of its open rows has no reason, so that newer messages wait behind it whatever the key policy has become. */
 export interface OpenLane extends Lane {
@@ -118,6 +121,18 @@ export interface DeadLetters {
   refuse(tx: OwnedTx, reader: Reader, letter: DeadLetterMessage, refusal: Refusal): Promise<boolean>;
   /** Number of rows by open state, each counted up to `countMax` at most. */
   counts(statements: Statements, reader: Reader, countMax: number): Promise<Readonly<Record<"dead" | "held" | "released", number>>>;
+  /**
+   * Removes the rows from `sequence` on that are in one of `states`, for a reader that is to publish their messages again (done), or is no more (done
+   * and discarded).
+   */
+  removeFrom(
+    tx: OwnedTx,
+    reader: Reader,
+    sequence: bigint,
+    states: readonly [Extract<DeadLetterState, "done" | "discarded">, Extract<DeadLetterState, "done" | "discarded">?],
+  ): Promise<void>;
+  /** Whether the reader has any row. */
+  hasAny(tx: OwnedTx, reader: Reader): Promise<boolean>;
   /** Removes decided rows (done, discarded) older than `olderThanMs`, at most `rowsMax`. Answers how many. */
   removeDecided(statements: Statements, reader: Reader, olderThanMs: number, rowsMax: number): Promise<number>;
 }

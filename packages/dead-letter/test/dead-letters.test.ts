@@ -99,7 +99,9 @@ await forEachDatabase((server) =>
 
       const lanes = ["a", "b", "c"].map((key) => ({ topic: "orders", key }));
       const found = await deadLetters.lookUp(database, reader, [1n, 2n, 4n, 9n], [...lanes, { topic: "other", key: "a" }]);
-      expect(new Set(found.finished)).toEqual(new Set([1n, 2n, 9n]));
+      expect([...found.finished].sort((left, right) => Number(left.sequence - right.sequence))).toEqual(
+        [1n, 2n, 9n].map((sequence) => ({ sequence, messageId: `m${sequence}` })),
+      );
       expect(found.openLanes).toEqual([
         { topic: "orders", key: "a", hasHeld: false },
         { topic: "orders", key: "b", hasHeld: true },

@@ -9,6 +9,8 @@ export type { Appended, Asked, Reader } from "./find-message.ts";
 
 export type { LedgerOptions } from "./create-ledger.ts";
 export { createLedger } from "./create-ledger.ts";
+export type { FindIdAtTimeOptions } from "./find-id-at-time.ts";
+export { findIdAtTime } from "./find-id-at-time.ts";
 export type {
   FenceReport,
   HoleProof,

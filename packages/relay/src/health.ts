@@ -24,7 +24,7 @@ export interface RelayHealth {
   readonly waitingTopics: readonly string[];
   /** Why the last session ended, until a new one runs. */
   readonly lastError: string | null;
-  /** What the subscription's row gives as the reason for its state, while it is paused or stopped: `idsWentBack:10:5`. */
+  /** What the subscription's row gives as the reason for its state, while it is paused or stopped: `idsWentBack:10:5`; `deleted` if the row is gone. */
   readonly stateReason: string | null;
 }
 

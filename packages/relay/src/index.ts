@@ -1,3 +1,18 @@
+// Operating subscriptions
+
+export type { ChangeOptions, ResumeOptions, SubscriptionChange, SubscriptionName } from "./change-subscription.ts";
+export {
+  createSubscription,
+  deleteSubscription,
+  moveSubscription,
+  pauseSubscription,
+  resumeSubscription,
+} from "./change-subscription.ts";
+export type { Standing, SubscriptionState } from "./operator-row.ts";
+export type { Position } from "./position.ts";
+export type { StopReason } from "./stop-reason.ts";
+export { parseStopReason } from "./stop-reason.ts";
+
 // The relay
 
 export type { RelayHealth } from "./health.ts";
@@ -6,11 +21,10 @@ export { listSubscriptions } from "./list-subscriptions.ts";
 // Retention of its ledger
 
 export type { LowWaterMark } from "./low-water-mark.ts";
-export type { RetentionAlert, RetentionOptions, RetentionRun, RetentionStatus, RunRetentionOptions } from "./retention.ts";
-export { readRetention, retentionAlerts, runRetention } from "./retention.ts";
-
 // Its table
 export { relayMigrations } from "./migrations.ts";
 export type { KeyPolicy, RelayOptions } from "./options.ts";
 export type { Relay } from "./relay.ts";
 export { createRelay } from "./relay.ts";
+export type { RetentionAlert, RetentionOptions, RetentionRun, RetentionStatus, RunRetentionOptions } from "./retention.ts";
+export { readRetention, retentionAlerts, runRetention } from "./retention.ts";

@@ -171,9 +171,9 @@ export function createReading(
         lane.isOpen = true;
         lane.hasHeld ||= open.hasHeld;
       }
-      const finished = new Set(found.finished);
+      const finished = new Set(found.finished.map(({ sequence, messageId }) => `${sequence} ${messageId}`));
       for (const entry of entries) {
-        if (!finished.has(entry.id) || entry.isFinished) continue;
+        if (entry.isFinished || !finished.has(`${entry.id} ${entry.messageId}`)) continue;
         progress.settled(entry);
         cursor.finish(entry);
         lanes.leave(entry);

@@ -62,6 +62,8 @@ export function createRelay(options: RelayOptions): Relay {
   let standing: RelayHealth["state"] = "starting";
   let lastError: string | null = null;
   let stateReason: string | null = null;
+  /** The row was there once: somebody who deletes it does not want it made again by us. */
+  let isKnown = false;
   let ran: Promise<void> | null = null;
   /** Held by a session that failed, for the one that follows. */
   let held: Fence | null = null;
@@ -99,17 +101,20 @@ export function createRelay(options: RelayOptions): Relay {
     let differedFrom: string | null = null;
     while (!signal.aborted) {
       const view = await parts.row.view(connection, owner);
-      if (view === null || (view.state === "active" && view.isFree)) {
+      const isDeleted = view === null && isKnown;
+      isKnown ||= view !== null;
+      if (!isDeleted && (view === null || (view.state === "active" && view.isFree))) {
         const facts = await checkedFacts(connection);
         if (view === null) await parts.row.ensure(connection, settings.from);
+        isKnown = true;
         report({ name: "relay.leaseAcquiring" });
         const acquiredFromMs = clock.monotonicMs();
         const acquisition = await parts.row.acquire(connection, owner, settings.leaseMs, settings.configHash);
         if (acquisition !== null) return { acquisition, acquiredFromMs, facts };
       }
-      const state = view === null || view.state === "active" ? "held" : view.state;
-      stateReason = view?.stateReason ?? null;
-      standing = state === "held" ? "standby" : state;
+      const state = isDeleted ? "deleted" : view === null || view.state === "active" ? "held" : view.state;
+      stateReason = isDeleted ? "deleted" : (view?.stateReason ?? null);
+      standing = state === "held" ? "standby" : state === "deleted" ? "stopped" : state;
       if (reported !== state) report({ name: "relay.standby", state });
       reported = state;
       const theirs = view?.configHash ?? settings.configHash;

@@ -198,6 +198,7 @@ export async function runSession(
   // An outage of ours alone is somebody else's chance; after any other failure we go on at once under the lease we have.
   const isHeld = hasFailed && cause !== "transportOutage";
   if (!isHeld) await release(start, fence);
+  else if (cause === "leaseLost") await parts.row.yield(connections.save, fence).catch(() => undefined); // it runs out by itself
   await Promise.all(Object.values(connections).map((connection) => connection.close()));
   // One that publishes alone may sit in a call that never settles; it does nothing any more when it wakes.
   await withDeadline(clock, loopsMs, Promise.allSettled(loops));

@@ -13,3 +13,10 @@ export type StopReason =
 export function stopReasonText({ code, lastId, highestId }: StopReason): string {
   return `${code}:${lastId}:${highestId}`;
 }
+
+/** What `stopReasonText` made; null for anything else, which somebody wrote by hand. */
+export function parseStopReason(text: string | null): StopReason | null {
+  const [, code, lastId = "", highestId = ""] = /^(idsWentBack|ledgerReplaced):(\d{1,19}):(\d{1,19})$/.exec(text ?? "") ?? [];
+  if (code === undefined) return null;
+  return { code: code as StopReason["code"], lastId: BigInt(lastId), highestId: BigInt(highestId) };
+}

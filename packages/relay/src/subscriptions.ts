@@ -62,6 +62,8 @@ export interface SubscriptionRow {
   renew(connection: Connection, fence: Fence, leaseMs: number, serverIdentity: string): Promise<boolean>;
   save(connection: Connection, fence: Fence, leaseMs: number, serverIdentity: string, cursor: CursorToSave): Promise<boolean>;
   release(connection: Connection, fence: Fence): Promise<boolean>;
+  /** After an operator took the lease away from us, when nothing of ours is on its way any more: others need not wait for its end. */
+  yield(connection: Connection, fence: Fence): Promise<boolean>;
   /** Active → stopped, and the lease goes. Its line of audit belongs into the same unit. */
   stop(tx: OwnedTx, fence: Fence, reason: string): Promise<boolean>;
   /** First statement of a fenced unit of work. Its later statements wait at most `lockMs` for a row that somebody else has locked. */

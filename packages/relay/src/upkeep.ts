@@ -9,7 +9,7 @@ import type { DeadLetters, Reader } from "@waybill/dead-letter";
 import type { Connection, Namespace } from "@waybill/sql";
 import { readLowWaterMark } from "./low-water-mark.ts";
 import type { RelaySettings } from "./options.ts";
-import { readRetention, type RetentionAlert, type RetentionStatus, retentionAlerts, runRetention } from "./retention.ts";
+import { type RetentionAlert, type RetentionStatus, readRetention, retentionAlerts, runRetention } from "./retention.ts";
 import type { RelayReport } from "./session.ts";
 
 const upkeepMs = 60_000;

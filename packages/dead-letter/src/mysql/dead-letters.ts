@@ -10,7 +10,16 @@
  * Every statement has a snapshot of its own (READ COMMITTED), and each locks rows by a unique place, so none leaves gaps locked.
  */
 import { type Namespace, type OwnedTx, type Row, type SqlValue, tableOf } from "@waybill/sql";
-import type { DeadLetterState, DeadLetters, Lane, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
+import type {
+  DeadLetterState,
+  DeadLetters,
+  FinishedMessage,
+  Lane,
+  NewDeadLetter,
+  OpenLane,
+  Reader,
+  ReleasedLane,
+} from "../dead-letters.ts";
 import { insertChunks } from "../insert-chunks.ts";
 import { laneDigest } from "../lane-digest.ts";
 import { takeBytesMax, textOrNull, toReleasedLetter } from "../released-letter.ts";
@@ -23,6 +32,7 @@ import { findDecided } from "./statements/find-decided.ts";
 import { findReleased } from "./statements/find-released.ts";
 import { findReleasedAlone } from "./statements/find-released-alone.ts";
 import { finishDeadLetter } from "./statements/finish.ts";
+import { hasAny } from "./statements/has-any.ts";
 import { insertDeadLetters } from "./statements/insert.ts";
 import { lockDead } from "./statements/lock-dead.ts";
 import { lockInState } from "./statements/lock-in-state.ts";
@@ -32,6 +42,7 @@ import { readSummary } from "./statements/read-summary.ts";
 import { refuseDeadLetter } from "./statements/refuse.ts";
 import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
+import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
 
 /** The most rows that one insert carries. */
@@ -59,7 +70,9 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
     readReleased: readReleased(table),
     refuse: refuseDeadLetter(table),
     releaseTypes: releaseTypes(table),
+    hasAny: hasAny(table),
     removeDecided: removeDecided(table),
+    removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
   };
@@ -91,11 +104,11 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
       const of = readerOf(reader);
       const digests = JSON.stringify(lanes.map((lane) => Buffer.from(laneDigest(lane)).toString("hex")));
       const values = [listOf(sequences.map(String)), ...of, ...of, digests, ...of];
-      const finished: bigint[] = [];
+      const finished: FinishedMessage[] = [];
       const openLanes: OpenLane[] = [];
       for (const row of await statements.query(sql.lookUp, values)) {
         const sequence = textOrNull(row.sequence);
-        if (sequence !== null) finished.push(BigInt(sequence));
+        if (sequence !== null) finished.push({ sequence: BigInt(sequence), messageId: String(row.message_id) });
         else openLanes.push({ ...(lanes[Number(row.place) - 1] as Lane), hasHeld: Number(row.has_held) === 1 });
       }
       return { finished, openLanes };
@@ -176,6 +189,14 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
       const one = [...readerOf(reader), countMax];
       const [row] = await statements.query(sql.count, [...one, ...one, ...one]);
       return { dead: Number(row?.dead), held: Number(row?.held), released: Number(row?.released) };
+    },
+
+    async removeFrom(tx, reader, sequence, [first, second = first]) {
+      await tx.execute(sql.removeFrom, [reader.origin, reader.name, String(sequence), first, second]);
+    },
+
+    async hasAny(tx, reader) {
+      return (await tx.query(sql.hasAny, [reader.origin, reader.name])).length > 0;
     },
 
     async removeDecided(statements, reader, olderThanMs, rowsMax) {

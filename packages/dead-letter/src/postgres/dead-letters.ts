@@ -1,17 +1,19 @@
 import { type Namespace, tableOf } from "@waybill/sql";
-import type { DeadLetters, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
+import type { DeadLetters, FinishedMessage, NewDeadLetter, OpenLane, Reader, ReleasedLane } from "../dead-letters.ts";
 import { insertChunks } from "../insert-chunks.ts";
 import { takeBytesMax, textOrNull, toReleasedLetter } from "../released-letter.ts";
 import { claimDeadLetter } from "./statements/claim.ts";
 import { countOpen } from "./statements/count-open.ts";
 import { findReleased } from "./statements/find-released.ts";
 import { finishDeadLetter } from "./statements/finish.ts";
+import { hasAny } from "./statements/has-any.ts";
 import { insertDeadLetters } from "./statements/insert.ts";
 import { lookUpDeadLetters } from "./statements/look-up.ts";
 import { readSummary } from "./statements/read-summary.ts";
 import { refuseDeadLetter } from "./statements/refuse.ts";
 import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
+import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
 
 /** The most rows that one insert carries. */
@@ -32,7 +34,9 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     lookUp: lookUpDeadLetters(table),
     refuse: refuseDeadLetter(table),
     releaseTypes: releaseTypes(table),
+    hasAny: hasAny(table),
     removeDecided: removeDecided(table),
+    removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
   };
@@ -60,11 +64,11 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
         lanes.map(({ topic }) => topic),
         lanes.map(({ key }) => key),
       ]);
-      const finished: bigint[] = [];
+      const finished: FinishedMessage[] = [];
       const openLanes: OpenLane[] = [];
       for (const row of rows) {
         const sequence = textOrNull(row.sequence);
-        if (sequence !== null) finished.push(BigInt(sequence));
+        if (sequence !== null) finished.push({ sequence: BigInt(sequence), messageId: String(row.message_id) });
         else openLanes.push({ topic: String(row.topic), key: String(row.key), hasHeld: row.has_held === true });
       }
       return { finished, openLanes };
@@ -113,6 +117,14 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     async counts(statements, reader, countMax) {
       const [row] = await statements.query(sql.count, [reader.origin, reader.name, countMax]);
       return { dead: Number(row?.dead), held: Number(row?.held), released: Number(row?.released) };
+    },
+
+    async removeFrom(tx, reader, sequence, [first, second = first]) {
+      await tx.execute(sql.removeFrom, [reader.origin, reader.name, String(sequence), first, second]);
+    },
+
+    async hasAny(tx, reader) {
+      return (await tx.query(sql.hasAny, [reader.origin, reader.name])).length > 0;
     },
 
     async removeDecided(statements, reader, olderThanMs, rowsMax) {

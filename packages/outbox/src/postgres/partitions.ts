@@ -13,8 +13,8 @@
 import { type Clock, isWaybillError, wait } from "@waybill/core";
 import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
 import type { LedgerTables } from "../ledger-tables.ts";
-import { attachPartition } from "./statements/attach-partition.ts";
 import { recentIds } from "./recent-ids.ts";
+import { attachPartition } from "./statements/attach-partition.ts";
 import { createPartition } from "./statements/create-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { limitStatementTime } from "./statements/limit-statement-time.ts";

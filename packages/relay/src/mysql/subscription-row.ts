@@ -13,6 +13,7 @@ import { renewLease } from "./statements/renew-lease.ts";
 import { saveCursor } from "./statements/save-cursor.ts";
 import { settleAcquisition } from "./statements/settle-acquisition.ts";
 import { stopSubscription } from "./statements/stop-subscription.ts";
+import { yieldLease } from "./statements/yield-lease.ts";
 
 /** The row of one subscription on MySQL or MariaDB. `stream` and `subscription` are checked names. */
 export function mysqlSubscriptionRow(space: Namespace, stream: string, subscription: string): SubscriptionRow {
@@ -29,6 +30,7 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
     save: saveCursor(table),
     settle: settleAcquisition(table),
     stop: stopSubscription(table),
+    yield: yieldLease(table),
   };
   const name = [stream, subscription] as const;
   const fenced = (fence: Fence): [string, string, string, string] => [...name, String(fence.epoch), fence.owner];
@@ -76,6 +78,9 @@ export function mysqlSubscriptionRow(space: Namespace, stream: string, subscript
     },
     async release(connection, fence) {
       return (await connection.execute(text.release, fenced(fence))) === 1;
+    },
+    async yield(connection, fence) {
+      return (await connection.execute(text.yield, [...name, String(fence.epoch)])) === 1;
     },
     async stop(tx: OwnedTx, fence, reason) {
       return (await tx.execute(text.stop, [reason, ...fenced(fence)])) === 1;

@@ -11,6 +11,7 @@ import { renewLease } from "./statements/renew-lease.ts";
 import { saveCursor } from "./statements/save-cursor.ts";
 import { settleAcquisition } from "./statements/settle-acquisition.ts";
 import { stopSubscription } from "./statements/stop-subscription.ts";
+import { yieldLease } from "./statements/yield-lease.ts";
 
 /** The row of one subscription on PostgreSQL. `stream` and `subscription` are checked names. */
 export function postgresSubscriptionRow(space: Namespace, stream: string, subscription: string): SubscriptionRow {
@@ -26,6 +27,7 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
     save: saveCursor(table),
     settle: settleAcquisition(table),
     stop: stopSubscription(table),
+    yield: yieldLease(table),
   };
   const fenced = (fence: Fence): [string, string, string, string] => [stream, subscription, String(fence.epoch), fence.owner];
 
@@ -65,6 +67,9 @@ export function postgresSubscriptionRow(space: Namespace, stream: string, subscr
     },
     async release(connection, fence) {
       return (await connection.query(text.release, fenced(fence))).length === 1;
+    },
+    async yield(connection, fence) {
+      return (await connection.query(text.yield, [stream, subscription, String(fence.epoch)])).length === 1;
     },
     async stop(tx: OwnedTx, fence, reason) {
       return (await tx.query(text.stop, [...fenced(fence), reason])).length === 1;

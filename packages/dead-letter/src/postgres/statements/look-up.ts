@@ -5,19 +5,20 @@ import type { Identifier } from "@waybill/sql";
  *
  * $3 sequences · $4, $5 topics and keys of lanes, pairwise.
  *
- * Answers a row per sequence that has a row in any state (sequence set), and a row per lane that has an open one (topic and key set;
+ * Answers each row of a sequence in any state (sequence and message_id set: ids that went back are given to other messages), and a row per lane that has an open one (topic and key set;
  * has_held: one of them has no reason). No row: nothing is known about any of them.
  */
 export const lookUpDeadLetters = (letters: Identifier): string => `
-  select asked.sequence::text as sequence, null as topic, null as key, false as has_held
+  select found.sequence::text as sequence, found.message_id, null as topic, null as key, false as has_held
   from unnest($3::bigint[]) as asked (sequence)
-  where exists (
-          select from ${letters} as letter
+  cross join lateral (
+          select letter.sequence, letter.message_id
+          from ${letters} as letter
           where letter.origin = $1 and letter.reader = $2
             and letter.sequence = asked.sequence
-        )
+        ) as found
   union all
-  select null, lane.topic, lane.key, open.has_held
+  select null, null, lane.topic, lane.key, open.has_held
   from unnest($4::text[], $5::text[]) as lane (topic, key)
   cross join lateral (
           select bool_or(letter.reason is null) as has_held
