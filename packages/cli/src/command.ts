@@ -66,6 +66,7 @@ export function program(definitions: readonly CommandDefinition[], version: stri
 const groupDescriptions: Readonly<Record<string, string>> = {
   migrate: "Install the tables, or look at them",
   retention: "What is kept of the ledger, and for whom",
+  subscription: "Readers of a ledger: how far they are, and where they go on",
   "dead-letter": "Messages that were given up, and what waits behind them",
 };
 

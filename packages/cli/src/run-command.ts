@@ -7,6 +7,15 @@ import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.
 import { relay } from "./commands/relay.ts";
 import { retentionRun, retentionStatus } from "./commands/retention.ts";
 import { status } from "./commands/status.ts";
+import {
+  subscriptionCreate,
+  subscriptionDelete,
+  subscriptionList,
+  subscriptionMove,
+  subscriptionPause,
+  subscriptionResume,
+  subscriptionShow,
+} from "./commands/subscription.ts";
 import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { json } from "./settings.ts";
 import { printError } from "./terminal.ts";
@@ -21,6 +30,13 @@ export const definitions: readonly CommandDefinition[] = [
   deadLetterList,
   deadLetterRedrive,
   deadLetterDiscard,
+  subscriptionList,
+  subscriptionShow,
+  subscriptionCreate,
+  subscriptionMove,
+  subscriptionPause,
+  subscriptionResume,
+  subscriptionDelete,
   retentionStatus,
   retentionRun,
 ];

@@ -72,6 +72,15 @@ export function wholeNumber(
   });
 }
 
+/** A moment with its zone, as milliseconds since 1970. */
+export function time(name: string, description: string, described: Described = {}): Setting<number> {
+  return setting(name, description, { placeholder: "TIME", ...described }, (given) => {
+    const value = Date.parse(given);
+    const isMoment = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)$/.test(given) && !Number.isNaN(value);
+    return isMoment ? { value } : { problem: "a moment with its zone, such as 2026-05-01T10:00:00Z" };
+  });
+}
+
 export function choice<const Word extends string>(
   name: string,
   description: string,

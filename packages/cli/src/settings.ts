@@ -1,6 +1,6 @@
 /** Every setting there is, by what it is about. The README lists them; a test compares. */
 import type { Secret } from "@waybill/core";
-import { choice, jsonObject, list, type Setting, secretList, secretText, switchedOn, text, wholeNumber } from "./setting.ts";
+import { choice, jsonObject, list, type Setting, secretList, secretText, switchedOn, text, time, wholeNumber } from "./setting.ts";
 
 export const config: Setting<string> = text("config", "a file with a JSON object of settings", { placeholder: "FILE" });
 export const database: Setting<Secret> = secretText(
@@ -258,6 +258,25 @@ export const logLevel: Setting<"debug" | "info" | "warn" | "error"> = choice(
   {
     defaultText: "info",
   },
+);
+
+// Where a subscription is to stand
+export const to: Setting<"beginning" | "now"> = choice("to", "at the first message that is still there, or behind the last", [
+  "beginning",
+  "now",
+]);
+export const toId: Setting<number> = wholeNumber("toId", "this message is the next", { placeholder: "ID", min: 1 });
+export const toTime: Setting<number> = time("toTime", "at the messages of this time: 2026-05-01T10:00:00Z");
+export const marginMs: Setting<number> = wholeNumber(
+  "marginMs",
+  "with --to-time: so much earlier, as long as a writer's transaction may take",
+  {
+    defaultNote: "60000",
+  },
+);
+export const acceptRepeats: Setting<boolean> = switchedOn(
+  "acceptRepeats",
+  "a subscription stopped for its ledger publishes again all that is there",
 );
 
 // Dead letters

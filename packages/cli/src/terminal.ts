@@ -71,6 +71,17 @@ export async function confirm(question: string): Promise<boolean> {
   }
 }
 
+/** Asks on stderr for the name of what is changed, typed in; false where nobody can be asked. */
+export async function confirmName(what: string, name: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await lines.question(`${what}: type ${name} to go on: `)).trim() === name;
+  } finally {
+    lines.close();
+  }
+}
+
 export function canAsk(): boolean {
   return process.stdin.isTTY === true;
 }

@@ -4,6 +4,7 @@
  */
 import { isWaybillError, type WaybillErrorCode } from "@waybill/core";
 import { createLedger, type ListedTopic, listStreams, listTopics } from "@waybill/outbox";
+import { listSubscriptions } from "@waybill/relay";
 import { checkSchema, type Database, inspectRights, inspectServer, type Namespace, type WantedRights } from "@waybill/sql";
 import type { CommandDefinition } from "../command.ts";
 import type { EffectiveSetting } from "../configuration.ts";
@@ -11,6 +12,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { type Finding, fine } from "../finding.ts";
 import { loadTransport } from "../load-transport.ts";
 import { database, json, prefix, schema, topics, transport, transportSettings } from "../settings.ts";
+import { stopAdvice } from "../stop-advice.ts";
 import { migrationSets, placeOf } from "../tables.ts";
 import { plain, printJson, printResult, printTable } from "../terminal.ts";
 import type { LoadedTransport } from "../transports/loaded-transport.ts";
@@ -72,6 +74,7 @@ async function lookAtDatabase(opened: Database, space: Namespace): Promise<Looke
       await lookAtLedger(opened, space, stream, findings);
       seen.push(...(await listTopics(opened, space, { stream })));
     }
+    await lookAtSubscriptions(opened, space, findings);
   } catch (error) {
     findings.push(unreachable("database", error, ["WAYBILL_DATABASE", "WAYBILL_DEADLINE"]));
   }
@@ -118,6 +121,15 @@ async function lookAtLedger(opened: Database, space: Namespace, stream: string, 
       findings.push({ level: "warned", subject, rule: "settings", found, advice: "Nothing is lost by it that a relay could keep." });
   } finally {
     await connection.close();
+  }
+}
+
+/** A subscription that waits for a decision, and what may be decided. */
+async function lookAtSubscriptions(opened: Database, space: Namespace, findings: Finding[]): Promise<void> {
+  for (const one of await listSubscriptions(opened, space)) {
+    const subject = `subscription ${one.stream}/${one.subscription}`;
+    if (one.state === "stopped") findings.push({ level: "refused", subject, rule: "stopped", ...stopAdvice(one) });
+    else findings.push(fine(subject, "state", `${one.state}, last id ${one.lastId}`));
   }
 }
 

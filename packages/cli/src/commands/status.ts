@@ -6,6 +6,7 @@ import { type Connection, checkSchema, type Database, type Namespace } from "@wa
 import type { CommandDefinition } from "../command.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { database, json, prefix, readyMaxAgeMs, schema } from "../settings.ts";
+import { stopAdvice } from "../stop-advice.ts";
 import { migrationSets, placeOf } from "../tables.ts";
 import { printJson, printResult, printTable } from "../terminal.ts";
 
@@ -94,9 +95,13 @@ async function statusOf(connection: Connection, space: Namespace, { ranges, ...l
 function problemsOf(one: SubscriptionStatus, maxAgeMs: number): readonly string[] {
   const name = `${one.stream}/${one.subscription}`;
   const problems: string[] = [];
-  if (one.state !== "active") problems.push(`${name} is ${one.state}${one.stateReason === null ? "" : `: ${one.stateReason}`}`);
+  if (one.state === "stopped") {
+    const { found, advice } = stopAdvice(one);
+    problems.push(`${name} is stopped: ${found}. ${advice}`);
+  } else if (one.state !== "active") problems.push(`${name} is ${one.state}${one.stateReason === null ? "" : `: ${one.stateReason}`}`);
   else if (!one.isHeld) problems.push(`${name}: no relay holds it`);
-  if (one.lastId > one.highestId) problems.push(`${name}: its cursor is beyond the ledger; was the database restored?`);
+  if (one.state !== "stopped" && one.lastId > one.highestId)
+    problems.push(`${name}: its cursor is beyond the ledger; was the database restored?`);
   if (one.oldestUnpublishedMs !== null && one.oldestUnpublishedMs > maxAgeMs) {
     problems.push(`${name}: its oldest unpublished message is ${one.oldestUnpublishedMs} ms old`);
   }
