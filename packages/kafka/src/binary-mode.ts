@@ -10,6 +10,9 @@
 import { type OutgoingMessage, sourceHeader, toCloudEvent } from "@waybill/core";
 import type { KafkaRecord } from "./producer-client.ts";
 
+/** The latest moment that a date can be. */
+const timestampMsMax = 8_640_000_000_000_000;
+
 export const attributePrefix = "ce_";
 
 /** @throws TypeError or RangeError if no record can be made of it, as of a time that is no number */
@@ -21,7 +24,7 @@ export function toRecord(message: OutgoingMessage): KafkaRecord {
     key: message.key === null ? null : Buffer.from(message.key, "utf8"),
     value: message.payload,
     headers,
-    // A time before 1970 has no place in a record; `ce_time` carries it.
-    timestampMs: Math.max(0, Math.floor(message.createdAtMs)),
+    // A time before 1970, or after all that a date can be, has no place in a record; `ce_time` carries it.
+    timestampMs: Math.min(Math.max(0, Math.floor(message.createdAtMs)), timestampMsMax),
   };
 }

@@ -161,13 +161,24 @@ test("K9: a host clock that jumps half a minute forward fails nothing that is un
 });
 
 test("K9: a host clock that jumps back keeps no call beyond its deadline", async () => {
-  const fake = await fakeOf({ topics: { [topic]: [0] }, onProduce: () => ({ silent: true }) });
+  let isSilent = false;
+  const fake = await fakeOf({ topics: { [topic]: [0] }, onProduce: () => (isSilent ? { silent: true } : "store") });
   const transport = transportOn(fake);
-  const call = transport.publish([messagesOf(topic)()], { deadlineMs: 500 });
-  await vi.waitFor(() => expect(fake.asked.length).toBe(1), { timeout: 30_000 });
+  const make = messagesOf(topic);
+  await publishUntilConfirmed(transport, [make()]); // so that the short deadline is about the answer
+  isSilent = true;
+  const call = transport.publish([make()], { deadlineMs: 2_000 });
+  await vi.waitFor(() => expect(fake.asked.length).toBe(2), { timeout: 30_000 });
   const now = Date.now.bind(Date);
   vi.spyOn(Date, "now").mockImplementation(() => now() - 3_600_000);
   expect((await call).map(told)).toEqual(["unknown topic deadline"]);
+});
+
+test.runIf(isKafkajs)("K23: what the library is given never leaves: to a broker that knows no record batches nothing is sent", async () => {
+  const fake = await fakeOf({ topics: { [topic]: [0] }, produceVersions: [0, 2] });
+  const outcomes = await transportOn(fake).publish([messagesOf(topic)({ key: "a" })], { deadlineMs: 5_000 });
+  expect(outcomes.map(told)).toEqual(["retry topic clientFailed"]);
+  expect(fake.asked).toEqual([]);
 });
 
 test("K12: a partition that the client does not know yet is not sent, and said so", async () => {
@@ -198,7 +209,8 @@ test.runIf(isKafkajs)("K20: a broker pool that is wired wrong reports nothing as
   expect(await producer.send({ topic, messages: [{ partition: 0, value: "x" }] })).toEqual([]);
 
   const message = messagesOf(topic)();
-  expect((await transport.publish([message], { deadlineMs: 10_000 })).map(told)).toEqual(["unknown topic partitionMissing"]);
+  // The request that it makes names no partition, and does not leave.
+  expect((await transport.publish([message], { deadlineMs: 10_000 })).map(told)).toEqual(["retry topic clientFailed"]);
   expect(events).toEqual(["kafka.producerReplaced"]);
   fake.setAddress(1, 1);
   expect((await transport.publish([message], { deadlineMs: 10_000 })).map(told)).toEqual(["confirmed"]);

@@ -39,6 +39,8 @@ export type FakeProduceAnswer =
   | { readonly leftOut: true; readonly stores?: boolean };
 
 export interface FakeKafkaOptions {
+  /** The lowest and highest version of Produce that it says it knows. Default 3 and 7. */
+  readonly produceVersions?: readonly [min: number, max: number];
   /** Topic → the node that leads each of its partitions, from 0: `{ orders: [0, 1] }`. */
   readonly topics: Readonly<Record<string, readonly number[]>>;
   /** Default: stores. May move leaders before it answers. */
@@ -69,6 +71,7 @@ const unsupportedVersion = 35;
 
 /** Starts as many brokers as the topics' leaders need, on free ports of 127.0.0.1. */
 export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKafka> {
+  const { produceVersions = [3, 7] } = options;
   const leaders = new Map(Object.entries(options.topics).map(([topic, nodes]) => [topic, [...nodes]]));
   const nodes = Math.max(...[...leaders.values()].flat()) + 1;
   const stored: FakeProduce[] = [];
@@ -82,7 +85,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     const body = kafkaWriter();
     body.int16(version > 2 ? unsupportedVersion : 0).array(
       [
-        [apiKeys.produce, 3, 7],
+        [apiKeys.produce, ...produceVersions],
         [apiKeys.metadata, 1, 7],
         [apiKeys.apiVersions, 0, 2],
       ],

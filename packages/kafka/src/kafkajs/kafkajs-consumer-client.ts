@@ -171,7 +171,7 @@ function openConsumer(
       connection,
       patchIdleTimer,
       firstSeed: firstSeed + 1,
-      mayLeave: () => true,
+      leaving: (frame) => frame,
       signal: AbortSignal.any([over.signal, closing.signal]),
       open: (kafka) => kafka.admin({ retry: { retries: 0 } }),
     });
@@ -188,7 +188,7 @@ function openConsumer(
       connection,
       patchIdleTimer,
       firstSeed,
-      mayLeave: () => true,
+      leaving: (frame) => frame,
       signal: over.signal,
       open: (kafka) =>
         kafka.consumer({

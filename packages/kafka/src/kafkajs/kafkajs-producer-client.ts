@@ -25,7 +25,7 @@ export function kafkajsProducerClient({ connection, patchIdleTimer = true }: Kaf
       connection,
       patchIdleTimer,
       firstSeed: links++,
-      mayLeave: () => true,
+      leaving: (frame) => frame,
       signal: destroyed.signal,
       open: (kafka) => kafka.admin({ retry: { retries: 0 } }),
     });

@@ -4,7 +4,8 @@
  *     send ─▶ link (connects once) ─▶ library: metadata ─▶ partitioner ─▶ leader's connection ─▶ frame ─▶ response
  *       │                                                      │                                  │
  *       │                            partition not in metadata: throws,                 written exactly here, if the send
- *       │                            for the library would resolve and send nothing     still runs and its caller may write
+ *       │                            for the library would resolve and send nothing     still runs and its caller may write,
+ *       │                                                                               with the records that we made
  *       └ our deadline: settles whatever happens, and from then on the frame may not leave
  *
  * What settles a send is the frame, the response and our deadline; the library's errors only name the reason. A response counts only
@@ -13,6 +14,7 @@
  */
 import { type Timer } from "@waybill/core";
 import type { KafkaConnection } from "../connection-options.ts";
+import { crc32c } from "../crc32c.ts";
 import {
   kafkaErrorCodes as codes,
   type KafkaBatch,
@@ -20,10 +22,11 @@ import {
   type KafkaSendOptions,
   type KafkaSendResult,
 } from "../producer-client.ts";
+import { recordBatch } from "../record-batch.ts";
 import type { DriverMessage, DriverPartition, DriverPartitioner, DriverProducer, DriverReceipt } from "./driver.ts";
 import { type ClientFailure, failureOf, innermost } from "./failure.ts";
 import { type Link, openLink } from "./link.ts";
-import { readProduceFrame } from "./produce-frame.ts";
+import { readProduceFrame, withRecords } from "./produce-frame.ts";
 
 /** What the leader may take for its replicas, less than any deadline of ours usually is. */
 const brokerTimeoutMs = 8_000;
@@ -47,7 +50,11 @@ const definiteCodes: ReadonlySet<number> = new Set([
   codes.INVALID_RECORD,
 ]);
 
+/** What the library is given to send. It never leaves: see `produce-frame.ts`. */
+const placeholder: Omit<DriverMessage, "partition"> = { key: null, value: null, timestamp: "0", headers: {} };
+
 interface Send {
+  readonly records: KafkaBatch["records"];
   readonly mayWrite: (() => boolean) | undefined;
   wasWritten: boolean;
   readonly settle: (result: KafkaSendResult) => void;
@@ -68,22 +75,24 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
   let isClosing = false;
   let onQuiet: (() => void) | null = null;
 
-  /** Asked for every frame; true lets it go. */
-  const mayLeave = (bytes: Uint8Array): boolean => {
+  /** Asked for every frame: what leaves in its place. A Produce request leaves with our records or not at all. */
+  const leaving = (bytes: Uint8Array): Uint8Array | null => {
     const frame = readProduceFrame(bytes);
-    if (frame.kind === "other") return true;
+    if (frame.kind === "other") return bytes;
     if (frame.kind === "unreadable") {
-      for (const send of underWay.values()) send.wasWritten = true; // whichever it was
-      return true;
+      // Whichever it was; those that were written go on.
+      for (const send of underWay.values()) if (!send.wasWritten) send.settle({ kind: "notSent", reason: "clientFailed", code: null });
+      return null;
     }
     const send = underWay.get(placeOf(frame));
-    if (send === undefined || send.wasWritten) return false; // given up already, or a second time: nobody asked for it
+    if (send === undefined || send.wasWritten) return null; // given up already, or a second time: nobody asked for it
+    const left = withRecords(bytes, frame.recordsAt, recordBatch(send.records, crc32c));
     if (send.mayWrite?.() === false) {
       send.settle({ kind: "notSent", reason: "leaseLost", code: null });
-      return false;
+      return null;
     }
     send.wasWritten = true;
-    return true;
+    return left;
   };
 
   const link = (): Promise<Link<DriverProducer> | ClientFailure> => {
@@ -91,7 +100,7 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
       connection,
       patchIdleTimer,
       firstSeed,
-      mayLeave,
+      leaving,
       signal: destroyed.signal,
       open: (kafka) =>
         kafka.producer({
@@ -112,7 +121,7 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
         topic: batch.topic,
         acks: -1,
         timeout: brokerTimeoutMs,
-        messages: batch.records.map((record) => ({ ...toMessage(record), partition: batch.partition })),
+        messages: [{ ...placeholder, partition: batch.partition }],
       });
       return received(receipts, batch, send.wasWritten);
     } catch (error) {
@@ -130,6 +139,7 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
       const place = placeOf(batch);
       let timer: Timer | null = null;
       const started: Send = {
+        records: batch.records,
         mayWrite,
         wasWritten: false,
         settle(result) {
@@ -178,19 +188,6 @@ export function kafkajsProducer({ connection, patchIdleTimer, firstSeed }: Kafka
 
 function placeOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
   return `${partition} ${topic}`;
-}
-
-function toMessage({ key, value, headers, timestampMs }: KafkaBatch["records"][number]): Omit<DriverMessage, "partition"> {
-  return {
-    key: key === null ? null : bufferOf(key),
-    value: value === null ? null : bufferOf(value),
-    timestamp: String(timestampMs),
-    headers: Object.fromEntries(headers),
-  };
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Takes the partition it is given, if there is one: a partition that is not in the metadata would be sent nowhere and reported as sent. */

@@ -22,8 +22,8 @@ export interface LinkOptions<Client> {
   /** Which seed is tried first. */
   readonly firstSeed: number;
   readonly open: (kafka: DriverKafka) => Client;
-  /** Asked for every frame before it is written. */
-  readonly mayLeave: (frame: Uint8Array) => boolean;
+  /** Asked for every frame before it is written: what leaves in its place, mostly itself. Null: nothing. */
+  readonly leaving: (frame: Uint8Array) => Uint8Array | null;
   /** Once it aborts, all connections are ended for good, and no further seed is tried. */
   readonly signal: AbortSignal;
 }
@@ -42,7 +42,7 @@ export async function openLink<Client extends { connect(): Promise<void> }>(
   if (options.patchIdleTimer) applyIdleTimerPatch();
   let failure: ClientFailure = { kind: "unreachable" };
   for (let turn = 0; turn < connection.brokers.length && !signal.aborted; turn += 1) {
-    const sockets = createSockets(connection.tls, options.mayLeave);
+    const sockets = createSockets(connection.tls, options.leaving);
     const destroy = (): void => sockets.destroy();
     signal.addEventListener("abort", destroy, { once: true });
     const kafka = new Kafka(driverOptions(connection, options.firstSeed + turn, sockets));

@@ -23,7 +23,7 @@ export async function openInspector(connection: KafkaConnection, signal: AbortSi
     connection,
     patchIdleTimer: false,
     firstSeed: 0,
-    mayLeave: () => true,
+    leaving: (frame) => frame,
     signal,
     open: (kafka) => kafka.admin({ retry: { retries: 0 } }),
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readProduceFrame } from "./produce-frame.ts";
+import { readProduceFrame, withRecords } from "./produce-frame.ts";
 
 interface Given {
   readonly key?: number;
@@ -26,11 +26,19 @@ function frame({ key = 0, version = 7, topics = ["Käufe"], partitions = [5] }: 
   return Buffer.concat([int32(body.length), body]);
 }
 
-test.each([2, 3, 7, 8])("a Produce request of version %i names its topic and partition", (version) => {
-  expect(readProduceFrame(frame({ version }))).toEqual({ kind: "produce", topic: "Käufe", partition: 5 });
+test.each([3, 7, 8])("a Produce request of version %i names its topic and partition, and leaves with other records", (version) => {
+  const bytes = frame({ version });
+  const read = readProduceFrame(bytes);
+  expect(read).toEqual({ kind: "produce", topic: "Käufe", partition: 5, recordsAt: bytes.length - 4 });
+  const changed = withRecords(bytes, bytes.length - 4, Buffer.from("records"));
+  expect(readProduceFrame(changed)).toEqual(read);
+  expect(changed.readInt32BE(0)).toBe(changed.length - 4);
+  expect(changed.subarray(4, bytes.length - 4).equals(bytes.subarray(4, -4))).toBe(true);
+  expect([changed.readInt32BE(bytes.length - 4), changed.subarray(bytes.length).toString()]).toEqual([7, "records"]);
 });
 
-test("a request for several places, for none, or in a later form is unreadable", () => {
+test("a request for several places, for none, or in an older or later form is unreadable", () => {
+  expect(readProduceFrame(frame({ version: 2 })).kind).toBe("unreadable");
   expect(readProduceFrame(frame({ topics: ["a", "b"] })).kind).toBe("unreadable");
   expect(readProduceFrame(frame({ topics: [] })).kind).toBe("unreadable");
   expect(readProduceFrame(frame({ partitions: [1, 2] })).kind).toBe("unreadable");

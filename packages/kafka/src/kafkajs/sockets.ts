@@ -3,8 +3,8 @@
  *
  * Its `disconnect()` waits for a send that hangs, and a send that outlives it connects again and is written afterwards. So we never
  * call it. `destroy` ends every socket at once and refuses new ones: from then on nothing of this client can leave the process.
- * Every frame passes `mayLeave` before it is written; one that may not leave is dropped, and whoever waits for its answer is told
- * otherwise by the one who said no. What comes in and cannot be read ends its socket: the library throws it at the process.
+ * Every frame passes `leaving` before it is written, which may say what leaves in its place; one that may not leave is dropped, and
+ * whoever waits for its answer is told otherwise by the one who said no. What comes in and cannot be read ends its socket: the library throws it at the process.
  */
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
@@ -21,14 +21,16 @@ export interface Sockets {
 
 const keepAliveDelayMs = 60_000;
 
-export function createSockets(tls: KafkaTls | null, mayLeave: (frame: Uint8Array) => boolean): Sockets {
+export function createSockets(tls: KafkaTls | null, leaving: (frame: Uint8Array) => Uint8Array | null): Sockets {
   const opened = new Set<Socket>();
   let isDestroyed = false;
 
   const guardWrites = (socket: Socket): void => {
     const write = socket.write.bind(socket) as (bytes: Uint8Array, ...rest: unknown[]) => boolean;
-    socket.write = ((bytes: Uint8Array, ...rest: unknown[]) =>
-      isDestroyed || !mayLeave(bytes) ? true : write(bytes, ...rest)) as Socket["write"];
+    socket.write = ((bytes: Uint8Array, ...rest: unknown[]) => {
+      const left = isDestroyed ? null : leaving(bytes);
+      return left === null ? true : write(left, ...rest);
+    }) as Socket["write"];
   };
 
   const guardReads = (socket: Socket): void => {

@@ -18,11 +18,11 @@ import {
   type KafkaSendOptions,
   type KafkaSendResult,
 } from "../producer-client.ts";
+import { produceRequest } from "../record-batch.ts";
 import type { BrokerAddress, BrokerConnection } from "./broker-connection.ts";
 import { openCluster } from "./cluster.ts";
 import { type Driver, type DriverMetadata, type DriverPayload, type DriverProduced, loadDriver } from "./driver.ts";
 import { type BrokerFailure, failureOf } from "./failure.ts";
-import { produceRequest } from "./record-batch.ts";
 
 /** What the leader may take for its replicas, less than any deadline of ours usually is. */
 const brokerTimeoutMs = 8_000;

@@ -1,11 +1,11 @@
 /**
- * A Produce request for one partition, written into one piece of memory.
+ * A record batch, and a Produce request that carries one, written into one piece of memory.
  *
- * The library makes a small buffer of every number and joins them all in the end, which took most of a send's time. What is written here
- * is fixed by the protocol: record batch format 2, no compression, no producer id, no transaction. The checksum is the library's.
+ * The libraries make a small buffer of every number and join them all in the end, which took most of a send's time. What is written here
+ * is fixed by the protocol: record batch format 2, no compression, no producer id, no transaction.
  */
-import { recordBytes } from "../batches.ts";
-import type { KafkaBatch, KafkaRecord } from "../producer-client.ts";
+import { recordBytes } from "./batches.ts";
+import type { KafkaBatch, KafkaRecord } from "./producer-client.ts";
 
 export type Checksum = (bytes: Uint8Array) => number;
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { recordBytes } from "../batches.ts";
-import type { KafkaRecord } from "../producer-client.ts";
+import { recordBytes } from "./batches.ts";
+import { nodeProblem } from "./platformatic/requirements.ts";
+import type { KafkaRecord } from "./producer-client.ts";
 import { produceRequest, recordBatch } from "./record-batch.ts";
-import { nodeProblem } from "./requirements.ts";
 
 const record = (given: Partial<KafkaRecord> = {}): KafkaRecord => ({
   key: Buffer.from("key"),
