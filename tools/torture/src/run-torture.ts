@@ -9,12 +9,13 @@
  * where no fault reaches. What the relays say about themselves is not asked, except who holds the lease, to hit it.
  */
 import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { audit, type Fault, formatHistory, type History, readBusinessRows, readJournal, readLedger } from "@waybill/auditor";
-import { seededRandom, startFaultProxy } from "@waybill/testing";
+import { seededRandom, startFaultProxy, waitUntil } from "@waybill/testing";
 import { type Destination, openDestination } from "./destination.ts";
 import { carryOut, type RelaySeat, type Stage } from "./faults.ts";
 import { judgeLease, readLeaseWrites } from "./lease-record.ts";
@@ -47,6 +48,7 @@ const sayEveryMs = 10_000;
 const decideEveryMs = 5_000;
 const orphanedAfterMs = 12_000;
 const endDeadlineMs = 15_000;
+const startDeadlineMs = 120_000;
 const crashesMax = 5;
 
 const programOf = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
@@ -83,6 +85,11 @@ export async function runTorture(options: RunOptions): Promise<TortureResult> {
     ];
     for (const { seat } of stage.relays) await seat.start();
     for (const seat of stage.writers) await seat.start();
+    // On a machine that has much else to do the first fault would otherwise hit processes that have not begun.
+    await waitUntil(() => (shapes.size > 0 && words.size > 0) || signal.aborted, {
+      what: "writers and relays are at work",
+      deadlineMs: startDeadlineMs,
+    });
     const beganMs = performance.now();
     const ended = AbortSignal.any([signal, hopeless.signal]);
     await carryOut(schedule.faults, stage, ended, (_, observed) => faults.push(observed));
@@ -174,6 +181,7 @@ async function openStage(options: RunOptions, parts: StageParts): Promise<Opened
       program: programOf("writer-program"),
       args: (start): WriterProgramOptions => {
         const journal = join(folder, `writer-${index}-${start}.jsonl`);
+        writeFileSync(journal, ""); // one that is killed before it has written anything has a journal, too
         journals.push(journal);
         const perSecond = transactionsPerSecond / (schedule.writers * schedule.connections);
         const { connections } = schedule;

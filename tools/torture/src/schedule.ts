@@ -108,8 +108,10 @@ export function createSchedule(seed: number, { minutes, isServerOurs, leaseMs }:
       case "killRelay":
       case "endRelay":
         return { kind, relay: relay(), downMs: between(0, 3_000) };
-      case "stopRelay":
+      // Mostly so long that another has taken over when what waited in the dark arrives: that is what the fence is for.
       case "partitionRelay":
+        return { kind, relay: relay(), forMs: Math.round(leaseMs * (1 + random.fraction() * 2.5)) };
+      case "stopRelay":
       case "deafenRelay":
         return { kind, relay: relay(), forMs: Math.round(leaseMs * (0.5 + random.fraction() * 2.5)) };
       case "cutRelay":
