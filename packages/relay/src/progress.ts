@@ -7,6 +7,8 @@ import type { SoloDeaths } from "./subscriptions.ts";
 export interface Progress {
   /** True once something was confirmed and everything that was stored open at acquire has had an outcome, waits, or has no row. */
   readonly hasProgressed: boolean;
+  /** Of what was stored open at acquire something has had no outcome yet, or was not even read. */
+  readonly isStoredLeft: boolean;
   /** The id on the wire alone, to be written down before it goes. */
   readonly soloId: bigint | null;
   readonly deaths: SoloDeaths;
@@ -36,6 +38,9 @@ export function createProgress(deathsAtStart: SoloDeaths, onChanged: () => void 
   return {
     get hasProgressed() {
       return hasConfirmed && wereStoredRead && wereReleasedTried && awaited === 0;
+    },
+    get isStoredLeft() {
+      return !wereStoredRead || awaited > 0;
     },
     get soloId() {
       return soloId;

@@ -234,6 +234,8 @@ export function createReading(
         }
         noteFull();
         const { holes, lastId } = cursor;
+        // Alone it goes slowly, in id order: what is new would only wait, and with the next death be one more that has to go alone.
+        const isStoredOnly = session.isSolo && progress.isStoredLeft;
         rowsMax = Math.min(rowsMaxOfAll, Math.max(rowsMax, Math.floor(holes.length / 2)));
         session.report({ name: "relay.batchReading" });
         sent += 1;
@@ -243,7 +245,7 @@ export function createReading(
           lastId,
           holes,
           rowsMax,
-          areHolesOnly: isFull,
+          areHolesOnly: isFull || isStoredOnly,
           deadlineMs: settings.statementDeadlineMs,
         });
         if (session.ended.aborted) return;
@@ -263,7 +265,7 @@ export function createReading(
         // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
         rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfBacklog, rowsMax * 2)) : rowsAtLeast;
         // A ledger that has more holes than it can look into at once reads nothing new, full batch or not.
-        isCaughtUp = !wasFull && !isFull && !batch.areHolesCut;
+        isCaughtUp = !wasFull && !isFull && !isStoredOnly && !batch.areHolesCut;
         const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
         if (pauseMs > 0) {
           kick();

@@ -9,7 +9,9 @@
  *                                                                         └── progressed ──▶ as usual
  *
  * `progressed` must not be set by just any confirmed neighbour, or a killer with busy neighbours would never be found: it takes
- * something confirmed AND an outcome, a wait or an absence for every id that was stored open when the lease was acquired.
+ * something confirmed AND an outcome, a wait or an absence for every id that was stored open when the lease was acquired. Until each of
+ * those has had it, nothing new is read: what is stored then only shrinks, from one death to the next, however fast the ledger grows. A
+ * relay that loses its lease on a busy machine counts as dead, too, and a backlog that grew with each of them would never be left again.
  */
 import type { Acquisition, SoloDeaths } from "./subscriptions.ts";
 

@@ -67,6 +67,32 @@ await forEachDatabase((server) =>
         );
       });
 
+      it("reads nothing new before all that was stored has been tried, so that another death leaves less behind, not more", async ({
+        fixture,
+      }) => {
+        await fixture.appendMany(3);
+        await leave(fixture, {});
+        await fixture.run(inBoth(({ range }) => `update waybill_subscription set last_id = 3, ${range(1, 3)}`));
+        await fixture.appendMany(20);
+        const killer = memoryTransport();
+        const hang = killer.inject({ kind: "hang", when: ({ sequence }) => sequence === 2n });
+        const first = fixture.start({ memory: killer, publishDeadlineMs: 60_000, drainMs: 0 });
+        await hang.hasFired();
+        const reads = first.eventsOf("relay.batchApplied").length;
+        await waitUntil(() => first.eventsOf("relay.batchApplied").length > reads + 2, { what: "it has read on" });
+        expect(first.eventsOf("relay.batchApplied").every(({ lastId }) => lastId === 3n)).toBe(true);
+        expect(first.sequences()).toEqual([1]);
+        expect(await fixture.subscription()).toMatchObject({ lastId: 3, soloId: 2, progressed: false });
+        await first.stop();
+
+        await leave(fixture, {});
+        const second = fixture.start();
+        await second.hasPublished(22);
+        expect(second.eventsOf("relay.leaseAcquired")[0]).toMatchObject({ isSolo: true });
+        expect(second.sequences().slice(0, 2)).toEqual([2, 3]);
+        expect(new Set(second.sequences())).toEqual(new Set(Array.from({ length: 22 }, (_, place) => place + 2)));
+      });
+
       it("publishes as usual once it got somewhere", async ({ fixture }) => {
         await leave(fixture, {});
         await fixture.append(row("k"));
