@@ -5,6 +5,7 @@ import { deadLetterDiscard, deadLetterList, deadLetterRedrive } from "./commands
 import { doctor } from "./commands/doctor.ts";
 import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.ts";
 import { relay } from "./commands/relay.ts";
+import { subscriptionReplay } from "./commands/replay.ts";
 import { retentionRun, retentionStatus } from "./commands/retention.ts";
 import { status } from "./commands/status.ts";
 import {
@@ -37,6 +38,7 @@ export const definitions: readonly CommandDefinition[] = [
   subscriptionPause,
   subscriptionResume,
   subscriptionDelete,
+  subscriptionReplay,
   retentionStatus,
   retentionRun,
 ];

@@ -274,6 +274,14 @@ export const marginMs: Setting<number> = wholeNumber(
     defaultNote: "60000",
   },
 );
+export const fromId: Setting<number> = wholeNumber("fromId", "the first message", { placeholder: "ID", min: 1 });
+export const fromTime: Setting<number> = time("fromTime", "from the messages of this time on: 2026-05-01T10:00:00Z");
+export const onlyKeys: Setting<readonly string[]> = list("onlyKeys", "messages with these keys, whole", patterns);
+export const messagesPerSecond: Setting<number> = wholeNumber("messagesPerSecond", "how fast at most", {
+  defaultText: "1000",
+  min: 1,
+  max: 1_000_000,
+});
 export const acceptRepeats: Setting<boolean> = switchedOn(
   "acceptRepeats",
   "a subscription stopped for its ledger publishes again all that is there",

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { emptyTables, insertMessages, migrate, query } from "./fixtures.ts";
+import { emptyTables, insertMessages, migrate, query, startDestination } from "./fixtures.ts";
 import { waybill } from "./waybill.ts";
 
 const program = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -97,6 +97,23 @@ await forEachDatabase((server) =>
       expect(await query(database.url, "select state from waybill_subscription")).toMatchObject([{ state: "active" }]);
       expect(await onTerminal("subscription pause --why typed", database.url, "default/default")).toBe(0);
       expect(await query(database.url, "select state from waybill_subscription")).toMatchObject([{ state: "paused" }]);
+    });
+
+    test("replays what was finished, and tells what it did", { timeout: 60_000 }, async () => {
+      await insertMessages(database.url, 5, { key: "k" });
+      const [ends] = await query(database.url, "select max(id) as high from waybill_outbox");
+      const high = Number(ends?.["high"]);
+      await change("create", "--to", "now");
+      const to = await startDestination();
+      try {
+        const replayed = await change("replay", "--transport", to.url, "--from-id", String(high - 2));
+        expect(JSON.parse(replayed.stdout)).toMatchObject({ endedBy: "end", published: 3, nextId: String(high + 1), rejected: [] });
+        expect(replayed.code).toBe(0);
+        const refused = await run("replay", "--transport", to.url);
+        expect([refused.code, refused.stderr]).toMatchObject([2, expect.stringContaining("--from-time is needed")]);
+      } finally {
+        await to.close();
+      }
     });
 
     test("one that was stopped for its ledger: doctor, status and show say what to do, and resume wants it said", {

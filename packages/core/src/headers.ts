@@ -37,6 +37,12 @@ const reservedNames: ReadonlySet<string> = new Set([
 /** Where `append` keeps the catalogue's source; the one `ce-` header that is stored. */
 export const sourceHeader = "ce-source";
 
+/**
+ * Set on every message that a replay publishes again, to `stream/subscription`: consumers that already had it can tell. An ordinary name, so that every
+ * transport carries it; it takes the place of a header of that name that the message had.
+ */
+export const replayHeader = "replay-of";
+
 function headersInvalid(header: string, rule: string): WaybillError<"WAYBILL_HEADERS_INVALID"> {
   return waybillError("WAYBILL_HEADERS_INVALID", `Header ${JSON.stringify(header.slice(0, 80))} cannot be sent: ${rule}.`, {
     header: header.slice(0, 80),

@@ -28,7 +28,7 @@ export type {
 export { emit } from "./events.ts";
 export { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 // Envelope: headers, trace, CloudEvents, signatures
-export { percentDecode, percentEncode, sourceHeader, validateHeaders } from "./headers.ts";
+export { percentDecode, percentEncode, replayHeader, sourceHeader, validateHeaders } from "./headers.ts";
 export type { HttpAnswer, HttpCaller, HttpRequest } from "./http-caller.ts";
 export { lanesByTopic } from "./lanes-by-topic.ts";
 export { limits } from "./limits.ts";

@@ -10,6 +10,8 @@ export {
 } from "./change-subscription.ts";
 export type { Standing, SubscriptionState } from "./operator-row.ts";
 export type { Position } from "./position.ts";
+export type { ReplayOptions, ReplayReport } from "./replay.ts";
+export { replay } from "./replay.ts";
 export type { StopReason } from "./stop-reason.ts";
 export { parseStopReason } from "./stop-reason.ts";
 
