@@ -1,7 +1,7 @@
 /**
- * server-cpu/…: CPU of the database server per message that leaves it, beside what most outboxes do: take the oldest five hundred rows with
- * SKIP LOCKED and delete them, in one statement that answers them. Each of the two has its own table with the same rows. In the relay's
- * share are its lease, its cursor saves and its look for holes.
+ * server-cpu/…: CPU of the database server per message that leaves it, beside what most outboxes do: in one transaction take the oldest five
+ * hundred rows with SKIP LOCKED, publish them – here nothing –, delete them and commit, so that a crash loses none. Each of the two has its own
+ * table with the same rows. In the relay's share are its lease, its cursor saves and its look for holes.
  */
 import { type BenchmarkResult, limitResult } from "@waybill/testing";
 import pg from "pg";
@@ -9,10 +9,10 @@ import type { BenchServer, Measuring } from "./bench-servers.ts";
 import { drain } from "./drain.ts";
 import { type Cost, costOf, perMessage } from "./measure.ts";
 
-const takeAndDelete = `
-  with taken as materialized (select id from queue order by id limit 500 for update skip locked)
-  delete from queue using taken where queue.id = taken.id
-  returning queue.id, message_id, type, topic, key, headers, payload, payload_bytes, created_at`;
+const take = `
+  select id, message_id, type, topic, key, headers, payload, payload_bytes, created_at
+  from queue order by id limit 500 for update skip locked`;
+const remove = "delete from queue where id = any($1::bigint[])";
 
 export async function measureServerCpu(server: BenchServer, { isSmoke, say }: Measuring): Promise<BenchmarkResult> {
   const rows = isSmoke ? 2_000 : 200_000;
@@ -30,7 +30,13 @@ export async function measureServerCpu(server: BenchServer, { isSmoke, say }: Me
     await client.query("checkpoint");
     const relay = await costOf(server, () => drain(url, rows));
     const loop = await costOf(server, async () => {
-      for (;;) if ((await client.query({ name: "take", text: takeAndDelete })).rows.length === 0) break;
+      for (let taken = 1; taken > 0; ) {
+        await client.query("begin");
+        const { rows: some } = await client.query<{ id: string }>({ name: "take", text: take });
+        await client.query({ name: "remove", text: remove, values: [some.map(({ id }) => id)] });
+        await client.query("commit");
+        taken = some.length;
+      }
       // What was deleted is the server's to clean up, too.
       await client.query("vacuum queue");
     });
