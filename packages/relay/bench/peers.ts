@@ -9,10 +9,11 @@ import { openBenchServer } from "./bench-servers.ts";
 import { drain } from "./drain.ts";
 import { median } from "./measure.ts";
 
-const peers = ["graphile-worker", "pg-boss", "pg-transactional-outbox"];
 const isSmoke = process.argv.includes("--smoke");
-// The relay is given more, or its time would be too short to measure.
-const messages = isSmoke ? 500 : 20_000;
+// Each is given what takes it some seconds.
+const messagesOf = { "graphile-worker": 10_000, "pg-boss": 10_000, "pg-transactional-outbox": 500 };
+type Peer = keyof typeof messagesOf;
+const peers = Object.keys(messagesOf) as Peer[];
 const rows = isSmoke ? 2_000 : 200_000;
 const say = (text: string): void => console.error(text);
 
@@ -24,7 +25,10 @@ try {
   await drain(url, rows);
   for (let round = 0; round < (isSmoke ? 1 : 3); round += 1) {
     rates.get("waybill")?.push((1_000 * rows) / (await drain(url, rows)));
-    for (const peer of peers) rates.get(peer)?.push((1_000 * messages) / (await drainPeer(peer, await server.newDatabase(0))));
+    for (const peer of peers) {
+      const messages = isSmoke ? 200 : messagesOf[peer];
+      rates.get(peer)?.push((1_000 * messages) / (await drainPeer(peer, messages, await server.newDatabase(0))));
+    }
     say(`  ${[...rates].map(([name, of]) => `${name} ${Math.round(of.at(-1) ?? 0)}/s`).join(", ")}`);
   }
   const ours = rates.get("waybill") ?? [];
@@ -38,7 +42,7 @@ try {
 }
 
 /** Milliseconds from its first message to its last. */
-async function drainPeer(peer: string, url: string): Promise<number> {
+async function drainPeer(peer: Peer, messages: number, url: string): Promise<number> {
   const program = fileURLToPath(new URL(`../../../../bench/peers/${peer}.mjs`, import.meta.url));
   const child = await startChild(program, { args: [url, String(messages)] });
   const told = await child.waitFor((event) => typeof event["ms"] === "number", { deadlineMs: 600_000, what: `the end of ${peer}` });
