@@ -67,6 +67,7 @@ const groupDescriptions: Readonly<Record<string, string>> = {
   migrate: "Install the tables, or look at them",
   retention: "What is kept of the ledger, and for whom",
   subscription: "Readers of a ledger: how far they are, and where they go on",
+  stream: "The ledgers of a database",
   "dead-letter": "Messages that were given up, and what waits behind them",
 };
 

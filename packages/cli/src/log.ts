@@ -68,6 +68,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.historyPinned": "warn",
   "relay.defaultPartitionUsed": "error",
   "relay.partitionsMany": "warn",
+  "relay.delayedNotMoved": "warn",
   "relay.settingsDoubtful": "warn",
   "relay.held": "warn",
   "relay.soloPublishing": "warn",

@@ -14,6 +14,7 @@ const health: RelayHealth = {
   holeRanges: 2,
   unconfirmed: 4,
   parked: 1,
+  delayedDueMs: 0,
   loadedBytes: 100,
   waitingTopics: [],
   lastError: null,

@@ -43,6 +43,7 @@ const counters = {
   fenced: ["waybill_relay_fenced_ids_total", "Ids taken by rows of our own, for nobody came with a message (MySQL, MariaDB)."],
   removed: ["waybill_relay_history_removed_total", "Rows of history removed by ranges of ids."],
   emptied: ["waybill_relay_partitions_emptied_total", "Partitions of history removed whole (PostgreSQL)."],
+  delayed: ["waybill_relay_delayed_moved_total", "Delayed messages that were due and entered the ledger."],
   connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
   units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
   breakers: ["waybill_http_breakers_opened_total", "Times a topic's destination was found dead."],
@@ -109,6 +110,8 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       case "relay.ledgerMeasured":
         ledger = event;
         return;
+      case "relay.delayedMoved":
+        return add("delayed", event.messages);
       case "sql.connectionLost":
         return add("connections");
       case "sql.unitRepeated":
@@ -192,6 +195,11 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       gauge("waybill_relay_unconfirmed", "Messages read and neither published nor given up.", health.unconfirmed),
       gauge("waybill_relay_parked", "Of them, those whose topic or key backs off.", health.parked),
       gauge("waybill_relay_loaded_bytes", "Bytes of payload in memory.", health.loadedBytes),
+      gauge(
+        "waybill_relay_delayed_due_seconds",
+        "For how long the oldest delayed message has been due without entering the ledger.",
+        health.delayedDueMs / 1_000,
+      ),
       gauge("waybill_relay_caught_up", "1 if the last read found everything there was.", health.isCaughtUp),
       gauge("waybill_rabbitmq_blocked", "1 while RabbitMQ takes nothing, for an alarm of memory or disk.", isBlocked),
       ofLedger(

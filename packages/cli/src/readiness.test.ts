@@ -13,6 +13,7 @@ const health: RelayHealth = {
   holeRanges: 0,
   unconfirmed: 0,
   parked: 0,
+  delayedDueMs: 0,
   loadedBytes: 0,
   waitingTopics: [],
   lastError: null,

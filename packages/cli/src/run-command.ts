@@ -8,6 +8,7 @@ import { relay } from "./commands/relay.ts";
 import { subscriptionReplay } from "./commands/replay.ts";
 import { retentionRun, retentionStatus } from "./commands/retention.ts";
 import { status } from "./commands/status.ts";
+import { streamCreate, streamList } from "./commands/stream.ts";
 import {
   subscriptionCreate,
   subscriptionDelete,
@@ -28,6 +29,8 @@ export const definitions: readonly CommandDefinition[] = [
   relay,
   status,
   doctor,
+  streamList,
+  streamCreate,
   deadLetterList,
   deadLetterRedrive,
   deadLetterDiscard,

@@ -90,7 +90,9 @@ await forEachDatabase((server) =>
       expect(refused.code).toBe(1);
       const rights = refused.all.filter(({ rule }) => rule === "rights").map(({ found }) => found);
       expect(rights).toEqual([
-        ...(isMysql(database.url) ? ["no insert, delete on waybill_outbox"] : []),
+        ...(isMysql(database.url)
+          ? ["no insert, delete on waybill_outbox", "no select, delete on waybill_outbox_delayed", "no select, update on waybill_key_lock"]
+          : ["no insert on waybill_outbox", "no select, update, delete on waybill_outbox_delayed"]),
         "no update on waybill_stream",
         "no select, insert, update on waybill_subscription",
         "no select, insert, update, delete on waybill_dead_letter",
@@ -103,7 +105,9 @@ await forEachDatabase((server) =>
         "select, insert, update on waybill_subscription",
         "insert on waybill_audit",
       ];
-      if (isMysql(database.url)) grants.push("insert, delete on waybill_outbox");
+      if (isMysql(database.url))
+        grants.push("insert, delete on waybill_outbox", "select, delete on waybill_outbox_delayed", "select, update on waybill_key_lock");
+      else grants.push("insert on waybill_outbox", "select, update, delete on waybill_outbox_delayed");
       for (const grant of [...grants, "update on waybill_stream"]) await query(database.url, `grant ${grant} to ${name}`);
       const granted = await doctor([], { WAYBILL_DATABASE: mine.href });
       expect(granted.findings.filter((finding) => finding.startsWith("refused"))).toEqual([]);

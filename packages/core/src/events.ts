@@ -150,6 +150,13 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.defaultPartitionUsed"; readonly rows: number }
     /** More than fifty partitions: something keeps history, or keeps empty partitions from being dropped. */
     | { readonly name: "relay.partitionsMany"; readonly partitions: number }
+    /** Delayed messages that are due are locked and about to enter the ledger; they are written and about to be committed; they are there. */
+    | { readonly name: "relay.delayedMoving"; readonly messages: number }
+    | { readonly name: "relay.delayedCommitting"; readonly messages: number }
+    /** `lateMs`: for how long the first of them had been due, by the database's clock. */
+    | { readonly name: "relay.delayedMoved"; readonly messages: number; readonly lateMs: number }
+    /** The server refused: its role has no rights on them, say. They wait. */
+    | { readonly name: "relay.delayedNotMoved"; readonly reason: string }
     /** The server's settings promise less than they could; each says which and what it means. Told by a relay that takes the lease. */
     | { readonly name: "relay.settingsDoubtful"; readonly warnings: readonly string[] }
     /** Too many ranges are open: nothing new is read until some end. */

@@ -1,6 +1,7 @@
 /** What `append` asks of a dialect, and what both dialects answer alike. */
 import { waybillError } from "@waybill/core";
 import type { Tx } from "@waybill/sql";
+import type { Due } from "./delay.ts";
 import type { StoredMessage } from "./stored-message.ts";
 
 /** An id that was appended before. */
@@ -15,6 +16,10 @@ export interface Appending {
   lockKeys(tx: Tx, keys: readonly string[]): Promise<void>;
   /** Appends in the order given. Messages whose own id was appended before are left out and answered. */
   appendStored(tx: Tx, messages: readonly StoredMessage[]): Promise<readonly Repeated[]>;
+  /** As `appendStored`, for messages that wait until they are due. All of them have a fingerprint: each id is claimed. */
+  appendDelayed(tx: Tx, messages: readonly StoredMessage[], due: Due): Promise<readonly Repeated[]>;
+  /** Takes a message back that is not in the ledger yet. False: it is, or it never waited here. */
+  cancel(tx: Tx, messageId: string): Promise<boolean>;
 }
 
 /** What goes into one statement at most. A message that is larger than `bytesMax` goes by itself. */

@@ -1,29 +1,17 @@
-import { type Clock, type ConfigProblem, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
+import { type Clock, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
 import { type Dialect, namespace, type TransactionHandle, toTx } from "@waybill/sql";
 import { type Appending, type Repeated, repeatedError } from "./append-stored.ts";
 import { checkMessage } from "./check-message.ts";
+import { dueOf } from "./delay.ts";
 import type { Appended, Asked, FindSettings } from "./find-message.ts";
-import { defaultStream, type LedgerTables, ledgerTables } from "./ledger-tables.ts";
+import { type LedgerTables, ledgerTables } from "./ledger-tables.ts";
 import { mysqlAppending } from "./mysql/append.ts";
 import { findAppended as findOnMysql } from "./mysql/find-message.ts";
 import { postgresAppending } from "./postgres/append.ts";
 import { findAppended as findOnPostgres } from "./postgres/find-message.ts";
+import { type AppendOptions, readCall } from "./read-call.ts";
 import { headersToText, type StoredMessage, storedMessage } from "./stored-message.ts";
-
-export interface AppendOptions {
-  /**
-   * Locks each message's topic and key until the transaction ends, before anything is inserted: of two transactions with the same
-   * key the second waits here. Needed for order per key where the transactions do not exclude each other already – by updating the
-   * same row first, say. One statement more per key; on MySQL and MariaDB one for all, and keys that share one of 1 024 locks wait for
-   * each other. Default false.
-   */
-  readonly serialiseKey?: boolean;
-  /**
-   * What to do when an id of the caller's own was appended before, with the same content: throw WAYBILL_MESSAGE_ID_REPEATED, or
-   * nothing. With other content it is always an error. Default `error`.
-   */
-  readonly onRepeatedId?: "error" | "ignore";
-}
+import { streamNames, streamOf } from "./stream-of.ts";
 
 /** Puts messages into a transaction that is open. */
 export interface Append {
@@ -39,12 +27,31 @@ export interface Append {
    * After an error of the database only a rollback helps. On MySQL and MariaDB an id that was handed out long before its row came may have been
    * closed by a relay: the insert then fails with a duplicate key, and is repeated once by itself. Never catch that error and commit.
    *
+   * With `deliverAt` or `delayMs` the messages wait in `waybill_outbox_delayed` and enter the ledger when they are due, within a second while a relay
+   * of the stream is active. From then on they are as if they had been appended at that moment: their place in the order of their key and their
+   * `ce-time` are those. Their ids are claimed, also the ones that we made.
+   *
    * @throws WAYBILL_CONFIG_INVALID (not called like this; nothing was written), WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED,
    *   WAYBILL_MESSAGE_INVALID, WAYBILL_HEADERS_INVALID, WAYBILL_PAYLOAD_TOO_LARGE, WAYBILL_MESSAGE_ID_REPEATED, WAYBILL_DATABASE
    */
   (handle: TransactionHandle, ...messages: readonly Message[]): Promise<readonly string[]>;
   /** The same, with options. */
   (handle: TransactionHandle, messages: Message | readonly Message[], options?: AppendOptions): Promise<readonly string[]>;
+}
+
+/** Takes a delayed message back. */
+export interface Cancel {
+  /**
+   * Cancels a delayed message in *your* transaction, by the id that `append` answered. True: if the transaction commits, the message is never
+   * published; if it rolls back, it waits on as before. False: it is too late, a relay has moved it into the ledger – or no such message
+   * waits, as far as your transaction sees.
+   *
+   * Waits while a relay is just moving the message, or another transaction cancels it. The id stays claimed: it cannot be appended again.
+   *
+   * @throws WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED, WAYBILL_MESSAGE_INVALID for what is no UUID, WAYBILL_DATABASE – on PostgreSQL at
+   *   REPEATABLE READ or SERIALIZABLE also because a relay was faster (40001): run the transaction again
+   */
+  (handle: TransactionHandle, messageId: string): Promise<boolean>;
 }
 
 export interface OutboxOptions {
@@ -54,6 +61,11 @@ export interface OutboxOptions {
   readonly prefix?: string;
   /** Which ledger: stream x lies in `waybill_x_outbox`. Default `default`, which is `waybill_outbox`. */
   readonly stream?: string;
+  /**
+   * Instead of `stream`: several ledgers, from which each message is given one by its topic and key, always the same – without a key by its
+   * id. Order per key holds inside a stream, so a key must stay in its own: another list, or another order of it, moves keys. See the README.
+   */
+  readonly streams?: readonly string[];
 }
 
 export interface FindOptions {
@@ -70,12 +82,14 @@ export interface FindOptions {
 
 export interface Outbox {
   readonly append: Append;
+  readonly cancel: Cancel;
   /**
    * Asks whether a message was appended, by the id that `append` answered: what to do when a COMMIT went unanswered. Give it a
    * `Database`, or on PostgreSQL anything that runs single statements – on another connection than the one in doubt. Waits for every
-   * transaction that may still bring the message, so that `notAppended` is final.
+   * transaction that may still bring the message, so that `notAppended` is final. A delayed message was appended, whether it waits, has
+   * entered the ledger, or was cancelled since.
    *
-   * The edge: an id of your own that is no UUIDv7 is known for as long as its claim is kept (at least 7 days); history that retention has
+   * The edge: an id of your own that is no UUIDv7 or was delayed is known for as long as its claim is kept (at least 7 days from when it was due); history that retention has
    * removed counts as not appended; and a clock further off than `marginMs` hides the message. On MySQL and MariaDB ask the server on which the
    * transaction ran, and only with an id that `append` answered: of a row that is not written yet nothing is known there.
    *
@@ -85,40 +99,72 @@ export interface Outbox {
   find(asked: Asked, messageId: string, options?: FindOptions): Promise<Appended>;
 }
 
+/** One ledger, in both dialects. */
+interface Stream {
+  readonly tables: Readonly<Record<Dialect, LedgerTables>>;
+  readonly appending: Readonly<Record<Dialect, Appending>>;
+}
+
 /**
- * An outbox whose tables have another schema, prefix or stream than usual. Does no I/O.
+ * An outbox whose tables have another schema, prefix or stream than usual, or that has several streams. Does no I/O.
  *
- * @throws WAYBILL_IDENTIFIER_INVALID
+ * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID
  */
 export function createOutbox(options: OutboxOptions = {}): Outbox {
-  const tablesOf = (dialect: Dialect): LedgerTables => ledgerTables(namespace(dialect, options), options.stream ?? defaultStream);
-  const tables = { postgres: tablesOf("postgres"), mysql: tablesOf("mysql") };
-  const appending: Readonly<Record<Dialect, Appending>> = {
-    postgres: postgresAppending(tables.postgres),
-    mysql: mysqlAppending(tables.mysql),
-  };
+  const streams = streamNames(options).map((name): Stream => {
+    const tablesOf = (dialect: Dialect): LedgerTables => ledgerTables(namespace(dialect, options), name);
+    const tables = { postgres: tablesOf("postgres"), mysql: tablesOf("mysql") };
+    return { tables, appending: { postgres: postgresAppending(tables.postgres), mysql: mysqlAppending(tables.mysql) } };
+  });
+  const [firstStream] = streams as [Stream];
   const headersText = headersToText();
-  const store = (message: Message): StoredMessage =>
-    storedMessage(message, message.ownId === null ? newMessageId() : ownMessageId(message.ownId), headersText(message));
+  const store = (message: Message, isDelayed: boolean): StoredMessage => {
+    const messageId = message.ownId === null ? newMessageId() : ownMessageId(message.ownId);
+    return storedMessage(message, messageId, headersText(message), isDelayed || message.ownId !== null);
+  };
+
   const append = async (handle: TransactionHandle, ...rest: readonly unknown[]): Promise<readonly string[]> => {
     const tx = toTx(handle);
-    const { lockKeys, appendStored } = appending[tx.dialect];
-    const { messages, options } = readCall(rest);
-    const { serialiseKey = false, onRepeatedId = "error" } = options;
+    const { messages, options: given } = readCall(rest);
+    const { serialiseKey = false, onRepeatedId = "error" } = given;
+    const due = dueOf(given);
     for (const message of messages) checkMessage(message);
-    if (serialiseKey) await lockKeys(tx, keysOf(messages));
+    // A key's lock is one for all streams.
+    if (serialiseKey) await firstStream.appending[tx.dialect].lockKeys(tx, keysOf(messages));
 
-    const stored = messages.map(store);
+    const stored = messages.map((message) => store(message, due !== null));
     const { first, again } = splitRepeats(stored);
-    const repeated = [...again, ...(await appendStored(tx, first))];
+    const repeated = [...again];
+    for (const [index, { appending }] of streams.entries()) {
+      const { appendStored, appendDelayed } = appending[tx.dialect];
+      const ours = streams.length === 1 ? first : first.filter((message) => streamOf(message, streams.length) === index);
+      if (ours.length === 0) continue;
+      repeated.push(...(due === null ? await appendStored(tx, ours) : await appendDelayed(tx, ours, due)));
+    }
     const refused = repeated.find(({ isSameContent }) => !isSameContent) ?? (onRepeatedId === "error" ? repeated[0] : undefined);
     if (refused !== undefined) throw repeatedError(refused);
     return stored.map(({ messageId }) => messageId);
   };
+
   return {
     append,
-    find: (asked, messageId, { deadlineMs = 10_000, marginMs = 600_000, clock = systemClock } = {}) =>
-      find(asked, tables, messageId, { clock, deadlineMs, marginMs }),
+    cancel: async (handle, givenId) => {
+      const tx = toTx(handle);
+      const messageId = ownMessageId(givenId);
+      for (const { appending } of streams) if (await appending[tx.dialect].cancel(tx, messageId)) return true;
+      return false;
+    },
+    find: async (asked, messageId, { deadlineMs = 10_000, marginMs = 600_000, clock = systemClock } = {}) => {
+      const untilMs = clock.monotonicMs() + deadlineMs;
+      let isUndecided = false;
+      for (const { tables } of streams) {
+        const leftMs = Math.max(0, untilMs - clock.monotonicMs());
+        const found = await find(asked, tables, messageId, { clock, deadlineMs: leftMs, marginMs });
+        if (found === "appended") return found;
+        isUndecided ||= found === "undecided";
+      }
+      return isUndecided ? "undecided" : "notAppended";
+    },
   };
 }
 
@@ -134,44 +180,6 @@ async function find(
     "connect" in asked ? [] : [{ option: "asked", problem: "a Database, on MySQL: the question needs a connection of its own" }],
   );
   return findOnMysql(asked, tables.mysql, messageId, settings);
-}
-
-interface Call {
-  readonly messages: readonly Message[];
-  readonly options: AppendOptions;
-}
-
-/**
- * Tells `(a, b, c)` from `(a, options)` and `([a, b], options)`. A message always has a topic, options never. A call of any other
- * shape is refused, and so is an option that nobody knows: in JavaScript both compile, and a message or a lock would be missing.
- */
-function readCall(rest: readonly unknown[]): Call {
-  const [first, second] = rest;
-  const hasOptions = rest.length <= 2 && (second === undefined || isWithoutTopic(second));
-  if (Array.isArray(first) && hasOptions) return { messages: first as readonly Message[], options: checkedOptions(second) };
-  if (rest.length === 2 && hasOptions && !Array.isArray(first)) return { messages: [first as Message], options: checkedOptions(second) };
-  const isMixed = rest.some((each) => Array.isArray(each) || (rest.length > 1 && isWithoutTopic(each)));
-  throwConfigProblems("append", isMixed ? [{ option: "messages", problem: howToCall }] : []);
-  return { messages: rest as readonly Message[], options: {} };
-}
-
-const howToCall =
-  "give messages, append(tx, a, b), or one message or one array and then at most one object of options, append(tx, [a, b], { serialiseKey: true })";
-
-function isWithoutTopic(given: unknown): given is object {
-  return Object.prototype.toString.call(given) === "[object Object]" && !("topic" in (given as object));
-}
-
-function checkedOptions(given: object = {}): AppendOptions {
-  const problems = Object.entries(given).flatMap(([option, value]: [string, unknown]): ConfigProblem[] => {
-    if (option === "serialiseKey")
-      return value === undefined || typeof value === "boolean" ? [] : [{ option, problem: "must be true or false" }];
-    if (option === "onRepeatedId")
-      return value === undefined || value === "error" || value === "ignore" ? [] : [{ option, problem: 'must be "error" or "ignore"' }];
-    return [{ option, problem: "is none of the options, serialiseKey and onRepeatedId" }];
-  });
-  throwConfigProblems("append", problems);
-  return given;
 }
 
 /** What `serialiseKey` locks: topic and key, told apart by a space, which no topic holds. */

@@ -1,9 +1,12 @@
 // Appending
 
 export { append } from "./append.ts";
-export type { Append, AppendOptions, FindOptions, Outbox, OutboxOptions } from "./create-outbox.ts";
+export { cancel } from "./cancel.ts";
+export type { Append, Cancel, FindOptions, Outbox, OutboxOptions } from "./create-outbox.ts";
 export { createOutbox } from "./create-outbox.ts";
+export type { DelayOptions } from "./delay.ts";
 export type { Appended, Asked, Reader } from "./find-message.ts";
+export type { AppendOptions } from "./read-call.ts";
 
 // The ledger, as a relay reads it
 
@@ -34,8 +37,15 @@ export { readHighestId } from "./read-highest-id.ts";
 
 export { addRange, countIds, hasId, intersectRanges, normaliseRanges, rangesFromIds, subtractRanges, uniteRanges } from "./id-ranges.ts";
 
+// Messages that wait until they are due
+
+export type { DelayedMessages, MoveDueOptions, MovedDue, PassedOver } from "./delayed-messages.ts";
+export { createDelayedMessages, nothingPassedOver } from "./delayed-messages.ts";
+
 // Tables and their upkeep
 
+export type { CreatedStream, CreateStreamOptions } from "./create-stream.ts";
+export { createStream } from "./create-stream.ts";
 export type { HistoryStep, RemovedHistory } from "./history-step.ts";
 export type { KeepPartitionsOptions } from "./keep-partitions.ts";
 export { keepPartitions } from "./keep-partitions.ts";

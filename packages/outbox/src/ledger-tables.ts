@@ -12,6 +12,8 @@ export interface LedgerTables {
   /** Hands out the ids, on PostgreSQL. */
   readonly sequence: Identifier;
   readonly ids: Identifier;
+  /** Messages that are not due yet. */
+  readonly delayed: Identifier;
   readonly stream: Identifier;
   /** What `serialiseKey` locks, on MySQL: one table for all ledgers, as keys are anybody's. */
   readonly keyLocks: Identifier;
@@ -45,6 +47,7 @@ export function ledgerTables(space: Namespace, stream: string): LedgerTables {
     outboxName: `${space.prefix}${name}`,
     sequence: tableOf(space, `${name}_id_seq`),
     ids: tableOf(space, `${name}_id`),
+    delayed: tableOf(space, `${name}_delayed`),
     stream: tableOf(space, "stream"),
     keyLocks: tableOf(space, "key_lock"),
     defaultPartition: tableOf(space, `${name}_default`),

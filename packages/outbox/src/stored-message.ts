@@ -10,7 +10,7 @@ export interface StoredMessage {
   readonly headers: string | null;
   readonly payload: string | null;
   readonly payloadBytes: Uint8Array | null;
-  /** null: the id is ours, nobody else can have used it. */
+  /** null: the id is ours, nobody else can have used it, and it is not claimed. */
   readonly fingerprint: string | null;
 }
 
@@ -28,8 +28,8 @@ export function headersToText(): (message: Message) => string | null {
   };
 }
 
-/** The columns of a message that was checked. Text stays text, except that PostgreSQL's text refuses U+0000. */
-export function storedMessage(message: Message, messageId: string, headers: string | null): StoredMessage {
+/** The columns of a message that was checked. Text stays text, except that PostgreSQL's text refuses U+0000. `isClaimed`: its id is, whoever made it. */
+export function storedMessage(message: Message, messageId: string, headers: string | null, isClaimed: boolean): StoredMessage {
   const { payload } = message;
   const isText = typeof payload === "string" && !payload.includes("\0");
   return {
@@ -40,6 +40,6 @@ export function storedMessage(message: Message, messageId: string, headers: stri
     headers,
     payload: isText ? payload : null,
     payloadBytes: isText || payload === null ? null : typeof payload === "string" ? Buffer.from(payload, "utf8") : payload,
-    fingerprint: message.ownId === null ? null : fingerprint(message),
+    fingerprint: isClaimed ? fingerprint(message) : null,
   };
 }

@@ -51,7 +51,7 @@ export async function outboxFixture(server: TestServer): Promise<OutboxFixture> 
     run,
     clear: async () => {
       await run("truncate waybill_outbox restart identity");
-      await run("truncate waybill_outbox_id");
+      await run("truncate waybill_outbox_id, waybill_outbox_delayed");
       await run("update waybill_stream set removed_to = 0");
     },
     drop: async () => {

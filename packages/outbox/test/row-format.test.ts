@@ -1,20 +1,20 @@
 import { readFile } from "node:fs/promises";
 import { catalogue, message } from "@waybill/core";
-import type { Connection } from "@waybill/sql";
+import { type Connection, namespace } from "@waybill/sql";
 import { forEachPostgres } from "@waybill/testing";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { append, createOutbox, type LedgerRow } from "../src/index.ts";
+import { append, cancel, createDelayedMessages, createOutbox, type LedgerRow, nothingPassedOver } from "../src/index.ts";
 import { type OutboxFixture, outboxFixture } from "./outbox-fixture.ts";
 
 const folder = new URL("../", import.meta.url);
 
-/** The SQL blocks of ROW-FORMAT.md for PostgreSQL, in order: an insert, a key's lock, an id of one's own. */
-async function documented(): Promise<readonly [insert: string, lock: string, ownId: string]> {
+/** The SQL blocks of ROW-FORMAT.md for PostgreSQL, in order: an insert, a key's lock, an id of one's own, a message for later, its end. */
+async function documented(): Promise<readonly [insert: string, lock: string, ownId: string, later: string, cancelling: string]> {
   const [text = ""] = (await readFile(new URL("ROW-FORMAT.md", folder), "utf8")).split("# MySQL and MariaDB\n");
   const blocks = [...text.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] as string);
-  expect(blocks).toHaveLength(3);
-  return blocks as unknown as readonly [string, string, string];
+  expect(blocks).toHaveLength(5);
+  return blocks as unknown as readonly [string, string, string, string, string];
 }
 
 forEachPostgres((server) =>
@@ -88,6 +88,21 @@ forEachPostgres((server) =>
       expect(await rows()).toHaveLength(1);
     });
 
+    it("the documented message for later waits under the id that it claims, and the documented delete cancels it", async () => {
+      const [, , , later, cancelling] = await documented();
+      const counts = async (): Promise<unknown> =>
+        (
+          await fixture.run(
+            "select (select count(*) from waybill_outbox_delayed)::int as waiting, (select count(*) from waybill_outbox_id)::int as claims",
+          )
+        )[0];
+      await fixture.run(later);
+      await fixture.run(later);
+      expect(await counts()).toMatchObject({ waiting: 1, claims: 1 });
+      await fixture.run(cancelling);
+      expect(await counts()).toMatchObject({ waiting: 0, claims: 1 });
+    });
+
     it("the defaults are enough for the shortest insert", async () => {
       await fixture.run("insert into waybill_outbox (type, topic) values ('t.v1', 'orders')");
       const [row] = await rows();
@@ -114,11 +129,12 @@ forEachPostgres((server) =>
       });
 
       beforeAll(async () => {
-        const sql = await readFile(new URL("sql/postgres/001_outbox.sql", folder), "utf8");
+        const files = ["001_outbox", "003_delayed"].map((name) => readFile(new URL(`sql/postgres/${name}.sql`, folder), "utf8"));
+        const sql = (await Promise.all(files)).join("\n");
         const grants = [...sql.matchAll(/^-- {3}(grant .*;)$/gm)].map((match) =>
           (match[1] as string).replace("waybill_relay;", `${relay};`).replace(/\bapp\b/g, app),
         );
-        expect(grants).toHaveLength(7);
+        expect(grants).toHaveLength(9);
         await fixture.run(`create role ${app} login`);
         await fixture.run(`create role ${relay} login`);
         for (const grant of grants) await fixture.run(grant);
@@ -175,6 +191,21 @@ forEachPostgres((server) =>
             as(app, (client) => client.query(sql)),
             sql,
           ).rejects.toMatchObject({ code: "42501" });
+      });
+
+      it("an application delays messages and cancels them, and a relay moves them into the ledger", async () => {
+        await as(app, async (client) => {
+          await client.query("begin");
+          const [, cancelled] = await append(client, [shop.placed({ n: 1 }), shop.placed({ n: 2 })], { delayMs: 0 });
+          expect(await cancel(client, cancelled as string)).toBe(true);
+          await client.query("commit");
+        });
+        const limited = await fixture.connect();
+        await limited.query(`set role ${relay}`, []);
+        const delayed = createDelayedMessages({ space: namespace("postgres") });
+        expect(await delayed.untilDueMs(limited, { deadlineMs: 5_000 })).toBeLessThanOrEqual(0);
+        expect(await delayed.moveDue(limited, { passedOver: nothingPassedOver })).toMatchObject({ kind: "moved", messages: 1 });
+        expect((await rows()).map(({ payload }) => payload)).toEqual(['{"n":1}']);
       });
 
       it("a relay reads, proves and asks for facts", async () => {

@@ -20,6 +20,8 @@ export interface RelayHealth {
   readonly unconfirmed: number;
   readonly parked: number;
   readonly loadedBytes: number;
+  /** For how long the oldest delayed message that has not entered the ledger yet had been due when it was last asked for; 0: none was due. */
+  readonly delayedDueMs: number;
   /** Topics that wait after a failure, at most ten. */
   readonly waitingTopics: readonly string[];
   /** Why the last session ended, until a new one runs. */
@@ -39,6 +41,7 @@ const idle = {
   unconfirmed: 0,
   parked: 0,
   loadedBytes: 0,
+  delayedDueMs: 0,
   waitingTopics: [],
 } as const;
 
@@ -49,7 +52,7 @@ export function healthOf(
   stateReason: string | null,
 ): RelayHealth {
   if (running === null) return { ...idle, state, lastError, stateReason };
-  const { session, isCaughtUp, isFull } = running;
+  const { session, isCaughtUp, isFull, delayedDueMs } = running;
   const { cursor, lanes, clock } = session;
   const oldest = cursor.oldestOpen();
   const { lastId, ranges } = cursor.snapshot();
@@ -66,6 +69,7 @@ export function healthOf(
     unconfirmed: cursor.openCount,
     parked: lanes.parkedCount,
     loadedBytes: lanes.loadedBytes,
+    delayedDueMs,
     waitingTopics: waiting.map((topic) => topic.name),
     lastError,
     stateReason,

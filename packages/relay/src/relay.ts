@@ -14,7 +14,7 @@ import { AssertionError } from "node:assert";
 import { randomUUID } from "node:crypto";
 import { backoffMs, isWaybillError, wait, waybillError } from "@waybill/core";
 import { createDeadLetters, deadLetterMigrations } from "@waybill/dead-letter";
-import { createLedger, type LedgerFacts, outboxMigrations } from "@waybill/outbox";
+import { createLedger, type LedgerFacts, listStreams, outboxMigrations } from "@waybill/outbox";
 import { type Connection, checkSchema, namespace } from "@waybill/sql";
 import { createSubscriptionRow } from "./create-subscription-row.ts";
 import { healthOf, type RelayHealth } from "./health.ts";
@@ -72,6 +72,7 @@ export function createRelay(options: RelayOptions): Relay {
 
   const checkSchemas = async (): Promise<void> => {
     for (const set of [outboxMigrations, deadLetterMigrations, relayMigrations]) await checkSchema(database, space, set);
+    if (!(await listStreams(database, space)).includes(stream)) throw unsafe("the stream is there", `no stream ${stream}: create it first`);
   };
 
   /** What must hold before a cursor is trusted. */

@@ -78,7 +78,7 @@ export async function runRetention(units: Units, options: RunRetentionOptions): 
 }
 
 /** What hindered `work`, or null. */
-async function hindranceOf(work: () => Promise<string | null>): Promise<string | null> {
+export async function hindranceOf(work: () => Promise<string | null>): Promise<string | null> {
   try {
     return await work();
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * Runs a session: builds its parts, starts its loops, ends them together.
  *
- *     acquired ─▶ written down what was found ─▶ loops: read · publish · save · prove holes · release · upkeep
+ *     acquired ─▶ written down what was found ─▶ loops: read · publish · save · prove holes · release · upkeep · delayed messages
  *                                                  │
  *        stop asked ─▶ nothing new, 500 ms for what is on the wire ─▶ save ─▶ hand the lease over
  *        R1 ─▶ loops end, calls on the wire are awaited (a key is never in two calls) ─▶ the caller begins anew
@@ -11,6 +11,7 @@ import type { LedgerFacts } from "@waybill/outbox";
 import { holdLease } from "@waybill/sql";
 import { createCalling } from "./calling.ts";
 import { createCursor } from "./cursor.ts";
+import { createDelayedMoving } from "./delayed.ts";
 import { createGivingUp } from "./giving-up.ts";
 import { watchHoles } from "./hole-watch.ts";
 import { createLanes, type Entry } from "./lanes.ts";
@@ -61,6 +62,7 @@ export interface RunningSession {
   readonly session: Session;
   readonly isCaughtUp: boolean;
   readonly isFull: boolean;
+  readonly delayedDueMs: number;
   wake(): void;
 }
 
@@ -157,6 +159,7 @@ export async function runSession(
       publishReleased: releasing.publishReleased,
     });
     const reading = createReading(session, progress, waiting, givingUp, summary, kick);
+    const delayed = createDelayedMoving(session, reading.wake);
 
     loops.push(
       saving.run(),
@@ -164,6 +167,7 @@ export async function runSession(
       watchHoles(session, reading),
       releasing.run(),
       keepUp(session),
+      delayed.run(),
       watchLineage(session, parts.ledger, facts),
     );
     if (session.isSolo) loops.push(publishAlone(session, progress, { publishing, releasing, givingUp, saving, load: loading.load }));
@@ -175,6 +179,9 @@ export async function runSession(
       },
       get isFull() {
         return reading.isFull;
+      },
+      get delayedDueMs() {
+        return delayed.dueForMs;
       },
       wake: reading.wake,
     });

@@ -111,7 +111,7 @@ function alertsOf({ settings, report }: UpkeepParts): (status: RetentionStatus) 
 }
 
 /** Tells of a hindrance when it comes, and of another when it changes. */
-function tellOnce(tell: (reason: string) => void): (reason: string | null) => void {
+export function tellOnce(tell: (reason: string) => void): (reason: string | null) => void {
   let told: string | null = null;
   return (reason) => {
     if (reason !== null && reason !== told) tell(reason);

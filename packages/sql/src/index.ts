@@ -27,6 +27,8 @@ export { checkName, namespace, schemaOf, tableOf } from "./identifier.ts";
 // Migrations
 
 export { checkSchema } from "./check-schema.ts";
+export type { CreatedTableCopy, CreateTableCopyOptions } from "./create-table-copy.ts";
+export { createTableCopy } from "./create-table-copy.ts";
 export type { MigrateUpOptions, MigrationProgress } from "./migrate-up.ts";
 export { migrateUp } from "./migrate-up.ts";
 export type { MigrationFile } from "./migration-file.ts";
@@ -35,6 +37,7 @@ export { migrationSql } from "./migration-sql.ts";
 export type { MigrationState } from "./migration-status.ts";
 export { migrationStatus } from "./migration-status.ts";
 export { sqlMigrations } from "./sql-migrations.ts";
+export type { TableCopies } from "./table-copies.ts";
 
 // The server
 

@@ -9,6 +9,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { throwConfigProblems } from "@waybill/core";
 import { checkName, type Namespace } from "./identifier.ts";
 import type { MigrationSet } from "./migration-set.ts";
+import type { TableCopies } from "./table-copies.ts";
 import type { Dialect } from "./tx.ts";
 
 export interface MigrationFile {
@@ -22,6 +23,8 @@ export interface MigrationFile {
   readonly checksum: string;
   readonly isBreaking: boolean;
   readonly text: string;
+  /** Of its set; null: all its tables exist once. */
+  readonly copies: TableCopies | null;
 }
 
 /**
@@ -47,6 +50,7 @@ export async function readMigrationFiles(dialect: Dialect, set: MigrationSet): P
       checksum: createHash("sha256").update(bytes).digest("hex"),
       isBreaking: /^-- waybill: breaking\s*(?:\n|$)/.test(text),
       text,
+      copies: set.copies ?? null,
     });
   }
   return files;

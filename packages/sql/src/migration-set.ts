@@ -1,3 +1,5 @@
+import type { TableCopies } from "./table-copies.ts";
+
 /**
  * A package's migrations: numbered, plain `.sql` files (`NNN_intent.sql`) in a folder per dialect, shipped with the package and
  * runnable with psql or mysql. Never edited after release: an applied migration is remembered with the checksum of its file.
@@ -7,4 +9,6 @@ export interface MigrationSet {
   readonly name: string;
   /** The folder that holds `postgres/` and `mysql/`. */
   readonly directory: URL;
+  /** Given: some of its tables may exist several times. See `table-copies.ts`. */
+  readonly copies?: TableCopies;
 }

@@ -18,8 +18,8 @@ import {
   sqlMigrations,
   writeAudit,
 } from "../src/index.ts";
-import { splitStatements } from "../src/mysql/split-statements.ts";
 import { lockMigrations } from "../src/mysql/statements/lock-migrations.ts";
+import { splitStatements } from "../src/split-statements.ts";
 import { wordsOf } from "./dialect-words.ts";
 
 /** Two migrations for each dialect; on MySQL each statement may be repeated. */

@@ -67,10 +67,11 @@ async function lookAtDatabase(opened: Database, space: Namespace): Promise<Looke
     const hasTables = await lookAtSchema(opened, space, findings);
     // Tables of another version may not have the columns that we would ask for.
     if (!hasTables) return { findings, seen };
-    const ofRights = await inspectRights(opened, space, rightsOfARelay(space));
+    const streams = await listStreams(opened, space);
+    const ofRights = await inspectRights(opened, space, rightsOfARelay(space, streams));
     if (!ofRights.some(({ rule }) => rule === "rights")) findings.push(fine("role", "rights", "all that a relay needs"));
     findings.push(...ofRights.map((finding) => ({ ...finding, subject: "role" })));
-    for (const stream of await listStreams(opened, space)) {
+    for (const stream of streams) {
       await lookAtLedger(opened, space, stream, findings);
       seen.push(...(await listTopics(opened, space, { stream })));
     }
@@ -134,10 +135,21 @@ async function lookAtSubscriptions(opened: Database, space: Namespace, findings:
 }
 
 /** As the migrations' comments grant them. */
-function rightsOfARelay({ dialect }: Namespace): readonly WantedRights[] {
+function rightsOfARelay({ dialect }: Namespace, streams: readonly string[]): readonly WantedRights[] {
   return [
-    // On MySQL a relay closes ids with rows of its own, and removes history.
-    { table: "outbox", column: "id", rights: dialect === "postgres" ? ["select"] : ["select", "insert", "delete"] },
+    ...streams.flatMap((stream): readonly WantedRights[] => {
+      const outbox = stream === "default" ? "outbox" : `${stream}_outbox`;
+      return [
+        // Delayed messages are inserted when they are due; on MySQL a relay also closes ids with rows of its own, and removes history.
+        { table: outbox, column: "topic", rights: dialect === "postgres" ? ["select", "insert"] : ["select", "insert", "delete"] },
+        {
+          table: `${outbox}_delayed`,
+          column: "topic",
+          rights: dialect === "postgres" ? ["select", "update", "delete"] : ["select", "delete"],
+        },
+      ];
+    }),
+    ...(dialect === "postgres" ? [] : [{ table: "key_lock", column: "id", rights: ["select", "update"] } as const]),
     { table: "stream", column: "name", rights: ["select", "update"] },
     { table: "subscription", column: "last_id", rights: ["select", "insert", "update"] },
     { table: "dead_letter", column: "state", rights: ["select", "insert", "update", "delete"] },

@@ -13,11 +13,16 @@ import { crc32 } from "node:zlib";
 import { newMessageId } from "@waybill/core";
 import type { SqlValue, Tx } from "@waybill/sql";
 import { type Appending, parts, type Repeated, type StatementBounds } from "../append-stored.ts";
+import type { Due } from "../delay.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
 import type { StoredMessage } from "../stored-message.ts";
 import { errorNumber } from "./error-number.ts";
 import { append } from "./statements/append.ts";
+import { appendDelayed } from "./statements/append-delayed.ts";
+import { cancelDelayed } from "./statements/cancel-delayed.ts";
 import { claimOwnIds } from "./statements/claim-own-ids.ts";
+import { findDelayed } from "./statements/find-delayed.ts";
+import { holdDelayed } from "./statements/hold-delayed.ts";
 import { readClaims } from "./statements/read-claims.ts";
 import { serialiseKey } from "./statements/serialise-key.ts";
 
@@ -40,6 +45,7 @@ const bounds: StatementBounds = {
 
 const keyLockCount = 1_024;
 const duplicateKey = 1_062;
+const now: Due = { atMs: null, inMs: 0 };
 
 /** Appends to these tables. The statement for one message, which is nearly always the one, is made once. */
 export function mysqlAppending(tables: LedgerTables): Appending {
@@ -54,6 +60,23 @@ export function mysqlAppending(tables: LedgerTables): Appending {
       await tx.query(sql, values);
     }
   };
+  /** Appends, part by part, what has an id that nobody had claimed before. */
+  const appendFree = async (
+    tx: Tx,
+    messages: readonly StoredMessage[],
+    due: Due,
+    insertSome: (free: readonly StoredMessage[]) => Promise<unknown>,
+  ): Promise<readonly Repeated[]> => {
+    const repeated: Repeated[] = [];
+    for (const part of parts(messages, bounds)) {
+      const again = await claim(tx, tables, part, due);
+      const taken = new Set(again.map(({ messageId }) => messageId));
+      const free = taken.size === 0 ? part : part.filter(({ messageId }) => !taken.has(messageId));
+      if (free.length > 0) await insertSome(free);
+      repeated.push(...again);
+    }
+    return repeated;
+  };
   return {
     lockKeys: async (tx, keys) => {
       const locks = [...new Set(keys.map(keyLockOf))].sort((a, b) => a - b);
@@ -62,16 +85,19 @@ export function mysqlAppending(tables: LedgerTables): Appending {
         await tx.query(serialiseKey(tables.keyLocks, some.length), some);
       }
     },
-    appendStored: async (tx, messages) => {
-      const repeated: Repeated[] = [];
-      for (const part of parts(messages, bounds)) {
-        const again = await claim(tx, tables, part);
-        const taken = new Set(again.map(({ messageId }) => messageId));
-        const free = taken.size === 0 ? part : part.filter(({ messageId }) => !taken.has(messageId));
-        if (free.length > 0) await insert(tx, free);
-        repeated.push(...again);
-      }
-      return repeated;
+    appendStored: (tx, messages) => appendFree(tx, messages, now, (free) => insert(tx, free)),
+    appendDelayed: (tx, messages, due) =>
+      appendFree(tx, messages, due, (free) => {
+        const values = free.flatMap((message) => [...dueColumns(due), ...columns(message)]);
+        return tx.query(appendDelayed(tables.delayed, free.length), values);
+      }),
+    cancel: async (tx, messageId) => {
+      // Asked first without a lock: at REPEATABLE READ a locking search that finds nothing would lock the gap that others insert into.
+      const [row] = (await tx.query(findDelayed(tables.delayed), [messageId])) as readonly { id: string }[];
+      if (row === undefined) return false;
+      if ((await tx.query(holdDelayed(tables.delayed), [row.id])).length === 0) return false;
+      await tx.query(cancelDelayed(tables.delayed), [row.id]);
+      return true;
     },
   };
 }
@@ -81,15 +107,15 @@ export function keyLockOf(key: string): number {
   return crc32(key) % keyLockCount;
 }
 
-/** Claims the ids that callers chose, and answers those that were claimed before. */
-async function claim(tx: Tx, { ids }: LedgerTables, messages: readonly StoredMessage[]): Promise<readonly Repeated[]> {
+/** Claims the ids of the messages that have a fingerprint, and answers those that were claimed before. */
+async function claim(tx: Tx, { ids }: LedgerTables, messages: readonly StoredMessage[], due: Due): Promise<readonly Repeated[]> {
   const own = messages.filter(({ fingerprint }) => fingerprint !== null);
   if (own.length === 0) return [];
   const byId = own.toSorted((one, other) => (one.messageId < other.messageId ? -1 : 1));
   const token = newMessageId();
   await tx.query(
     claimOwnIds(ids, byId.length),
-    byId.flatMap(({ messageId, fingerprint }) => [messageId, fingerprint, token]),
+    byId.flatMap(({ messageId, fingerprint }) => [messageId, fingerprint, token, ...dueColumns(due)]),
   );
   const rows = (await tx.query(
     readClaims(ids, byId.length),
@@ -105,4 +131,9 @@ async function claim(tx: Tx, { ids }: LedgerTables, messages: readonly StoredMes
 
 function columns(message: StoredMessage): SqlValue[] {
   return [message.messageId, message.type, message.topic, message.key, message.headers, message.payload, message.payloadBytes];
+}
+
+/** Microseconds since 1970, or from the statement on. */
+function dueColumns({ atMs, inMs }: Due): SqlValue[] {
+  return [atMs === null ? null : atMs * 1_000, inMs === null ? null : inMs * 1_000];
 }

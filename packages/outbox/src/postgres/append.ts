@@ -4,7 +4,9 @@ import { type Appending, parts, type Repeated, type StatementBounds } from "../a
 import type { LedgerTables } from "../ledger-tables.ts";
 import type { StoredMessage } from "../stored-message.ts";
 import { append } from "./statements/append.ts";
+import { appendDelayed } from "./statements/append-delayed.ts";
 import { appendOwnIds } from "./statements/append-own-ids.ts";
+import { cancelDelayed } from "./statements/cancel-delayed.ts";
 import { findOwnId } from "./statements/find-own-id.ts";
 import { serialiseKey } from "./statements/serialise-key.ts";
 
@@ -30,17 +32,35 @@ export function postgresAppending(tables: LedgerTables): Appending {
       }
       const repeated: Repeated[] = [];
       for (const part of parts(messages, bounds)) {
-        if (part.some((message) => message.fingerprint !== null)) repeated.push(...(await appendClaimed(tx, tables, part)));
-        else await tx.query(append(tables.outbox, part.length), part.flatMap(columns));
+        if (part.some((message) => message.fingerprint !== null)) {
+          const sql = appendOwnIds(tables.outbox, tables.ids, part.length);
+          repeated.push(...(await appendClaimed(tx, tables, part, sql, [])));
+        } else await tx.query(append(tables.outbox, part.length), part.flatMap(columns));
       }
       return repeated;
     },
+    appendDelayed: async (tx, messages, { atMs, inMs }) => {
+      const repeated: Repeated[] = [];
+      for (const part of parts(messages, bounds)) {
+        const sql = appendDelayed(tables.delayed, tables.ids, part.length);
+        repeated.push(...(await appendClaimed(tx, tables, part, sql, [atMs, inMs])));
+      }
+      return repeated;
+    },
+    cancel: async (tx, messageId) => (await tx.query(cancelDelayed(tables.delayed), [messageId])).length > 0,
   };
 }
 
-async function appendClaimed(tx: Tx, { outbox, ids }: LedgerTables, messages: readonly StoredMessage[]): Promise<readonly Repeated[]> {
-  const values = messages.flatMap((message) => [...columns(message), message.fingerprint]);
-  const rows = (await tx.query(appendOwnIds(outbox, ids, messages.length), values)) as readonly {
+/** Runs a statement that claims ids and stores what was claimed; `before` are its values before those of the messages. */
+async function appendClaimed(
+  tx: Tx,
+  { ids }: LedgerTables,
+  messages: readonly StoredMessage[],
+  sql: string,
+  before: readonly SqlValue[],
+): Promise<readonly Repeated[]> {
+  const values = [...before, ...messages.flatMap((message) => [...columns(message), message.fingerprint])];
+  const rows = (await tx.query(sql, values)) as readonly {
     message_id: string;
     fingerprint: string | null;
   }[];

@@ -28,10 +28,12 @@ export async function findAppended(reader: Reader, tables: LedgerTables, givenId
 
   // A made-up hole stands for the row that was not found.
   const rows = [{ low: 0n, high: 0n }];
+  // A transaction that stores a message until it is due writes there only, and claims its id.
+  const writers = lookForWriters(tables.outbox, tables.sequence, [tables.delayed]);
   let state: HoleProofState = { ...nothingProved, sealableUpTo: 0n };
   while (provedRanges(state).length === 0) {
     const sealed = sealHoles(state, rows);
-    state = applyLook(sealed, parseLook(await reader.query(lookForWriters(tables.outbox, tables.sequence), [])));
+    state = applyLook(sealed, parseLook(await reader.query(writers, [])));
     const leftMs = endsAtMs - clock.monotonicMs();
     if (provedRanges(state).length === 0 && leftMs <= 0) return "undecided";
     if (provedRanges(state).length === 0) await wait(clock, Math.min(lookEveryMs, leftMs));

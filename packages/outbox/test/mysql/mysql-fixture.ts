@@ -66,6 +66,7 @@ export async function mysqlFixture(server: { readonly name: string } | { readonl
     clear: async () => {
       await run("truncate table waybill_outbox");
       await run("truncate table waybill_outbox_id");
+      await run("truncate table waybill_outbox_delayed");
       await run("update waybill_stream set removed_to = 0");
     },
     drop: async () => {

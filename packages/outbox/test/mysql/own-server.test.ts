@@ -178,7 +178,7 @@ for (const [name, start] of servers) {
     it("facts tell a read-only server, and no fence is made there", async () => {
       await fixture.run("set global read_only = 1");
       expect((await fixture.ledger.facts(connection, { deadlineMs })).isReadOnly).toBe(true);
-      await expect(look([range(1, 1)])).rejects.toMatchObject({ code: "WAYBILL_LEDGER_UNSAFE" });
+      await expect(look([range(1, 1)])).rejects.toMatchObject({ code: "WAYBILL_READ_ONLY" });
       await fixture.run("set global read_only = 0");
       expect((await fixture.ledger.facts(connection, { deadlineMs })).isReadOnly).toBe(false);
     });

@@ -4,17 +4,17 @@ import { type Connection, namespace, openDatabase } from "@waybill/sql";
 import { forEachMysql } from "@waybill/testing";
 import type { Connection as Client } from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { append, createOutbox, type LedgerRow, removeHistory } from "../../src/index.ts";
+import { append, cancel, createDelayedMessages, createOutbox, type LedgerRow, nothingPassedOver, removeHistory } from "../../src/index.ts";
 import { type MysqlFixture, mysqlFixture, range } from "./mysql-fixture.ts";
 
 const folder = new URL("../../", import.meta.url);
 const deadlineMs = 20_000;
 
-/** The SQL blocks of ROW-FORMAT.md for MySQL, in order, each as its statements: an insert, a key's lock, an id of one's own. */
+/** The SQL blocks of ROW-FORMAT.md for MySQL, in order, each as its statements: an insert, a key's lock, an id of one's own, a message for later and its end. */
 async function documented(): Promise<readonly (readonly string[])[]> {
   const [, text = ""] = (await readFile(new URL("ROW-FORMAT.md", folder), "utf8")).split("# MySQL and MariaDB\n");
   const blocks = [...text.matchAll(/```sql\n([\s\S]*?)```/g)].map((match) => match[1] as string);
-  expect(blocks).toHaveLength(3);
+  expect(blocks).toHaveLength(4);
   return blocks.map((block) => block.split(/;\n/).filter((statement) => statement.trim() !== ""));
 }
 
@@ -132,11 +132,12 @@ await forEachMysql((server) =>
       };
 
       beforeAll(async () => {
-        const sql = await readFile(new URL("sql/mysql/001_outbox.sql", folder), "utf8");
+        const files = ["001_outbox", "002_delayed"].map((name) => readFile(new URL(`sql/mysql/${name}.sql`, folder), "utf8"));
+        const sql = (await Promise.all(files)).join("\n");
         const grants = [...sql.matchAll(/^-- {3}(grant .*;)$/gm)].map((match) =>
           (match[1] as string).replace("to waybill_relay;", `to '${relay}'@'%';`).replace("to app;", `to '${app}'@'%';`),
         );
-        expect(grants).toHaveLength(7);
+        expect(grants).toHaveLength(10);
         for (const user of [app, relay]) await fixture.run(`create user '${user}'@'%' identified by 'test'`);
         for (const grant of grants) await fixture.run(grant);
       });
@@ -174,6 +175,33 @@ await forEachMysql((server) =>
             errno: expect.toSatisfy((errno) => errno === 1142 || errno === 1143),
           });
         }
+      });
+
+      it("an application delays messages and cancels them, and a relay moves them into the ledger", async () => {
+        const client = await fixture.client({ user: app, password: "test" });
+        await client.beginTransaction();
+        const [, cancelled] = await append(client, [shop.placed({ n: 1 }), shop.placed({ n: 2 })], { delayMs: 0 });
+        expect(await cancel(client, cancelled as string)).toBe(true);
+        await client.commit();
+        const database = openDatabase({ url: urlOf(relay) });
+        try {
+          const limited = await database.connect({ purpose: "test" });
+          const delayed = createDelayedMessages({ space: namespace("mysql") });
+          expect(await delayed.untilDueMs(limited, { deadlineMs })).toBeLessThanOrEqual(0);
+          expect(await delayed.moveDue(limited, { passedOver: nothingPassedOver })).toMatchObject({ kind: "moved", messages: 1 });
+        } finally {
+          await database.close();
+        }
+        expect((await rows()).map(({ payload }) => payload)).toEqual(['{"n":1}']);
+      });
+
+      it("the documented message for later waits, and the documented delete cancels it", async () => {
+        const [, , , later] = await documented();
+        const [insert = "", cancelling = ""] = later ?? [];
+        await fixture.run(insert);
+        expect(await fixture.run("select id from waybill_outbox_delayed")).toHaveLength(1);
+        await fixture.run(cancelling);
+        expect(await fixture.run("select id from waybill_outbox_delayed")).toHaveLength(0);
       });
 
       it("a relay reads, fences, asks for facts and removes history", async () => {

@@ -22,7 +22,7 @@ import {
 } from "@waybill/auditor";
 import { newMessageId, type WaybillEvent } from "@waybill/core";
 import { deadLetterMigrations, redriveDeadLetters } from "@waybill/dead-letter";
-import { append, outboxMigrations } from "@waybill/outbox";
+import { type AppendOptions, append, outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
 import { type Child, startChild, testDatabase, waitUntil } from "@waybill/testing";
@@ -44,6 +44,8 @@ export interface CrashRun {
   readonly client: Application;
   /** Appends in a transaction of its own, with a business row, and commits or rolls back. Answers the message id. */
   write(topic: Topic, key: string, note: string, end?: "commit" | "rollback"): Promise<string>;
+  /** Appends an order that is due at once, and waits until a relay moves it into the ledger. A key must be used for such orders only, or for none. */
+  delay(key: string, note: string): Promise<string>;
   /** Writers that go on until they are stopped. */
   load(options?: LoadOptions): Promise<Load>;
   startRelay(options?: Partial<RelayChildOptions>): Promise<Child>;
@@ -78,25 +80,29 @@ export async function crashRun(server?: string): Promise<CrashRun> {
     select 1
     from waybill_subscription as s
     where s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and ${noHoles}
+      and not exists (select 1 from waybill_outbox_delayed)
       and not exists (select 1 from waybill_dead_letter where state in ('dead', 'held', 'released'))
       and not exists (select 1 from waybill_outbox where type = 'test.old.v1')`;
+
+  const write = async (topic: Topic, key: string, note: string, end: "commit" | "rollback", options: AppendOptions): Promise<string> => {
+    const messageId = newMessageId();
+    const made = messages[topic]({ key, note }, { id: messageId });
+    journal.write({ step: "intended", messageId, topic, key, payloadDigest: digest(made.payload) });
+    await client.run("begin");
+    await client.run(lockKey, [key]);
+    await client.run("insert into business values (?)", [messageId]);
+    await append(client.handle, made, options);
+    await client.run(end);
+    journal.write({ step: end === "commit" ? "committed" : "rolledBack", messageId, topic, key });
+    return messageId;
+  };
 
   return {
     url,
     database,
     client,
-    async write(topic, key, note, end = "commit") {
-      const messageId = newMessageId();
-      const made = messages[topic]({ key, note }, { id: messageId });
-      journal.write({ step: "intended", messageId, topic, key, payloadDigest: digest(made.payload) });
-      await client.run("begin");
-      await client.run(lockKey, [key]);
-      await client.run("insert into business values (?)", [messageId]);
-      await append(client.handle, made);
-      await client.run(end);
-      journal.write({ step: end === "commit" ? "committed" : "rolledBack", messageId, topic, key });
-      return messageId;
-    },
+    write: (topic, key, note, end = "commit") => write(topic, key, note, end, {}),
+    delay: (key, note) => write("orders", key, note, "commit", { delayMs: 0 }),
     async startRelay(given = {}) {
       const options: RelayChildOptions = {
         url,

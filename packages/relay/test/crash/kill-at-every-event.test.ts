@@ -29,6 +29,8 @@ type Scenario =
   | "defaultUsed"
   | "partitionsMany"
   | "tooLong"
+  | "delayed"
+  | "delayedRefused"
   | "doubtful";
 
 /** Every event of a relay: one that is added does not compile before it is listed here. */
@@ -75,6 +77,10 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.historyPinned": "pinned",
   "relay.defaultPartitionUsed": "defaultUsed",
   "relay.partitionsMany": "partitionsMany",
+  "relay.delayedMoving": "delayed",
+  "relay.delayedCommitting": "delayed",
+  "relay.delayedMoved": "delayed",
+  "relay.delayedNotMoved": "delayedRefused",
   "relay.settingsDoubtful": "doubtful",
   "relay.draining": "stop",
   "relay.leaseReleasing": "stop",
@@ -138,6 +144,10 @@ const once: ReadonlySet<string> = new Set([
   "relay.historyPinned",
   "relay.defaultPartitionUsed",
   "relay.partitionsMany",
+  "relay.delayedMoving",
+  "relay.delayedCommitting",
+  "relay.delayedMoved",
+  "relay.delayedNotMoved",
   "relay.settingsDoubtful",
   "relay.soloDeathCounted",
   "relay.soloEnded",
@@ -341,6 +351,18 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
         const others = decodeRanges(String(saved?.["holes"])).filter(({ high }) => high > 1_500_000n);
         await run.client.run("update waybill_subscription set holes = ?", [encodeRanges(others)]);
       };
+    case "delayed":
+      await writeWork();
+      for (let count = 0; count < 5; count += 1) await run.delay("waits", `delayed ${count}`);
+      return async () => undefined;
+    case "delayedRefused":
+      await writeWork();
+      await run.delay("waits", "until the table is back");
+      await run.client.run("alter table waybill_outbox_delayed rename to elsewhere");
+      return async (child) => {
+        await child.exited;
+        await run.client.run("alter table elsewhere rename to waybill_outbox_delayed");
+      };
     case "doubtful":
       await run.client.run(`alter database ${new URL(run.url).pathname.slice(1)} set synchronous_commit = off`);
       await writeWork();
@@ -373,6 +395,10 @@ await forEachDatabase((server) => {
           await run.quiet();
           finisher.tell("stop");
           expect(await finisher.exited, finisher.output()).toEqual({ code: 0, signal: null });
+          const twice = await run.client.run(
+            "select message_id from waybill_outbox where topic <> '' group by message_id having count(*) > 1",
+          );
+          expect(twice).toEqual([]);
           expect(await run.verdict(1)).toMatchObject({ verdict: "passed", witnesses: [] });
         });
       }

@@ -15,8 +15,11 @@ import type { Connection, Statements } from "../database.ts";
 import { deadlineError } from "../deadline-error.ts";
 import { type Namespace, schemaOf, tableOf } from "../identifier.ts";
 import { inNamespace, type MigrationFile, operationOf } from "../migration-file.ts";
-import type { ApplyOptions, InstallableDatabase, Migrator } from "../migrator.ts";
-import { splitStatements } from "./split-statements.ts";
+import type { ApplyOptions, CopyOptions, InstallableDatabase, Migrator } from "../migrator.ts";
+import { committedValue } from "../outcome.ts";
+import { splitStatements } from "../split-statements.ts";
+import { listCopies, statementsOfCopy } from "../table-copies.ts";
+import { writeAudit } from "../write-audit.ts";
 import { createMigrationTable } from "./statements/create-migration-table.ts";
 import { createSchema, schemaExists } from "./statements/create-schema.ts";
 import { insertMigration } from "./statements/insert-migration.ts";
@@ -30,7 +33,7 @@ const attemptsMax = 3;
 const noSuchTable = 1146;
 const noSuchDatabase = 1049;
 
-export const mysqlMigrator: Migrator = { readApplied, apply, script };
+export const mysqlMigrator: Migrator = { readApplied, apply, copy, script };
 
 async function readApplied(
   database: Pick<Statements, "query">,
@@ -91,10 +94,47 @@ async function onConnection(connection: Connection, space: Namespace, file: Migr
   if (!applied.some((row) => row["set_name"] === file.set && row["number"] === file.number)) {
     attempt.onApplying();
     for (const statement of splitStatements(inNamespace(space, file.text))) await connection.execute(statement, [], options);
+    for (const copy of file.copies === null ? [] : await listCopies(connection, space, file.copies)) {
+      for (const statement of statementsOfCopy(space, file, copy)) await connection.execute(statement, [], options);
+    }
     attempt.onRemembering();
     await connection.execute(insertMigration(migrations), [file.set, file.number, file.name, file.checksum], options);
   }
   await connection.query(unlockMigrations, [space.schema], options);
+}
+
+async function copy(
+  database: InstallableDatabase,
+  space: Namespace,
+  files: readonly MigrationFile[],
+  wanted: CopyOptions,
+): Promise<boolean> {
+  const { name, audit, check, deadlineMs } = wanted;
+  const options = { name: `making a copy of the tables of ${files[0]?.set}`, deadlineMs };
+  const connection = await database.connect({ purpose: "migrate" });
+  try {
+    await enter(connection, space, options);
+    const applied = await readApplied(connection, space, [...new Set(files.map(({ set }) => set))]);
+    check(applied);
+    const [copies = null] = files.map((file) => file.copies);
+    if (copies !== null && (await listCopies(connection, space, copies)).includes(name)) return false;
+    const statements = files.flatMap((file) => statementsOfCopy(space, file, name));
+    const isRow = (statement: string): boolean => /^insert\b/i.test(statement);
+    for (const statement of statements.filter((each) => !isRow(each))) await connection.execute(statement, [], options);
+    // Last, so that nobody finds a copy without its tables.
+    const outcome = await connection.unitOfWork(
+      async (tx) => {
+        for (const statement of statements.filter(isRow)) await tx.execute(statement, []);
+        await writeAudit(tx, space, audit);
+      },
+      { operation: options.name, deadlineMs },
+    );
+    committedValue(options.name, outcome);
+    return true;
+  } finally {
+    // The lock goes with the connection.
+    await connection.close();
+  }
 }
 
 /** Waits for other installers, and makes what every migration needs. */

@@ -13,8 +13,10 @@ import type { AppliedMigration } from "../applied-migrations.ts";
 import type { OwnedTx, Statements } from "../database.ts";
 import { type Namespace, schemaOf, tableOf } from "../identifier.ts";
 import { inNamespace, type MigrationFile, operationOf } from "../migration-file.ts";
-import type { ApplyOptions, InstallableDatabase, Migrator } from "../migrator.ts";
+import type { ApplyOptions, CopyOptions, InstallableDatabase, Migrator } from "../migrator.ts";
 import { committedValue } from "../outcome.ts";
+import { listCopies, statementsOfCopy } from "../table-copies.ts";
+import { writeAudit } from "../write-audit.ts";
 import { createMigrationTable } from "./statements/create-migration-table.ts";
 import { createSchema, schemaExists } from "./statements/create-schema.ts";
 import { insertMigration } from "./statements/insert-migration.ts";
@@ -25,7 +27,7 @@ import { setSearchPath } from "./statements/set-search-path.ts";
 /** How often a migration is looked at again after a COMMIT without an answer. */
 const unknownAttemptsMax = 3;
 
-export const postgresMigrator: Migrator = { readApplied, apply, script };
+export const postgresMigrator: Migrator = { readApplied, apply, copy, script };
 
 async function readApplied(
   database: Pick<Statements, "query">,
@@ -33,18 +35,26 @@ async function readApplied(
   sets: readonly string[],
 ): Promise<readonly AppliedMigration[]> {
   try {
-    const rows = await database.query(readMigrations(tableOf(space, "migration")), [sets], { name: "waybill_read_migrations" });
-    return rows.map((row) => ({
-      set: row["set_name"] as string,
-      number: row["number"] as number,
-      name: row["name"] as string,
-      checksum: row["checksum"] as string,
-      appliedAt: row["applied_at"] as string,
-    }));
+    return await appliedIn(database, space, sets);
   } catch (error) {
     if (isWaybillError(error, "WAYBILL_DATABASE") && error.facts.sqlState === "42P01") return [];
     throw error;
   }
+}
+
+async function appliedIn(
+  statements: Pick<Statements, "query">,
+  space: Namespace,
+  sets: readonly string[],
+): Promise<readonly AppliedMigration[]> {
+  const rows = await statements.query(readMigrations(tableOf(space, "migration")), [sets], { name: "waybill_read_migrations" });
+  return rows.map((row) => ({
+    set: row["set_name"] as string,
+    number: row["number"] as number,
+    name: row["name"] as string,
+    checksum: row["checksum"] as string,
+    appliedAt: row["applied_at"] as string,
+  }));
 }
 
 async function apply(database: InstallableDatabase, space: Namespace, file: MigrationFile, options: ApplyOptions): Promise<boolean> {
@@ -59,6 +69,9 @@ async function apply(database: InstallableDatabase, space: Namespace, file: Migr
         if (await isApplied(tx, space, file)) return;
         onApplying();
         await tx.query(text, []);
+        for (const name of file.copies === null ? [] : await listCopies(tx, space, file.copies)) {
+          for (const statement of statementsOfCopy(space, file, name)) await tx.query(statement, []);
+        }
         await tx.query(insertMigration(tableOf(space, "migration")), [file.set, file.number, file.name, file.checksum]);
         isOurs = true;
       },
@@ -68,6 +81,29 @@ async function apply(database: InstallableDatabase, space: Namespace, file: Migr
     committedValue(operation, outcome);
     return isOurs;
   }
+}
+
+async function copy(
+  database: InstallableDatabase,
+  space: Namespace,
+  files: readonly MigrationFile[],
+  options: CopyOptions,
+): Promise<boolean> {
+  const { name, audit, check, deadlineMs } = options;
+  const operation = `making a copy of the tables of ${files[0]?.set}`;
+  const outcome = await database.unitOfWork(
+    async (tx) => {
+      await enter(tx, space);
+      check(await appliedIn(tx, space, [...new Set(files.map(({ set }) => set))]));
+      const [copies = null] = files.map((file) => file.copies);
+      if (copies !== null && (await listCopies(tx, space, copies)).includes(name)) return false;
+      for (const statement of files.flatMap((file) => statementsOfCopy(space, file, name))) await tx.query(statement, []);
+      await writeAudit(tx, space, audit);
+      return true;
+    },
+    { operation, deadlineMs },
+  );
+  return committedValue(operation, outcome);
 }
 
 /** Waits for other installers, and makes what every migration needs. */
