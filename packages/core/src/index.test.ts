@@ -36,6 +36,7 @@ test("the public names are these", () => {
     "receivedMessage",
     "rejectionsInARowMax",
     "releasedBrake",
+    "replayHeader",
     "secret",
     "sign",
     "signatureToleranceMs",
