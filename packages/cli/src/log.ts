@@ -55,6 +55,13 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.soloEnded": "info",
   "relay.draining": "info",
   "relay.stopped": "info",
+  "relay.breakerClosed": "info",
+  "relay.topicResumed": "info",
+  "relay.spillDeleted": "info",
+  "relay.breakerOpened": "error",
+  "relay.topicStopped": "error",
+  "relay.takenApart": "warn",
+  "relay.spilled": "warn",
   "relay.leaseLost": "warn",
   "relay.configDiffers": "warn",
   "relay.retrying": "warn",
@@ -117,7 +124,15 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
 };
 
 /** These come once per message while something is down. */
-const repeating: ReadonlySet<string> = new Set(["relay.retrying", "relay.parked", "relay.held", "rabbitmq.returned"]);
+const repeating: ReadonlySet<string> = new Set([
+  "relay.retrying",
+  "relay.parked",
+  "relay.held",
+  "relay.spilled",
+  "relay.spillDeleted",
+  "relay.takenApart",
+  "rabbitmq.returned",
+]);
 const repeatMs = 1_000;
 
 /** Waiting for a reader of stdout, in bytes. */

@@ -17,6 +17,9 @@ const health: RelayHealth = {
   delayedDueMs: 0,
   loadedBytes: 100,
   waitingTopics: [],
+  openBreakers: [],
+  stoppedTopics: [],
+  spilledTopics: [],
   lastError: null,
   stateReason: null,
 };

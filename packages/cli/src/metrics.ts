@@ -34,6 +34,11 @@ const counters = {
   dead: ["waybill_relay_dead_letters_total", "Messages that became dead letters."],
   held: ["waybill_relay_held_total", "Messages put aside behind a dead letter of their key."],
   redriven: ["waybill_relay_released_total", "Dead or held messages that were published after all."],
+  spilled: ["waybill_relay_spilled_total", "Messages copied aside because their topic or key has waited for long."],
+  unspilled: ["waybill_relay_unspilled_total", "Messages copied aside that were confirmed, and their copies deleted."],
+  topicBreakers: ["waybill_relay_breakers_opened_total", "Times a topic failed so often in a row that its breaker opened."],
+  takenApart: ["waybill_relay_calls_taken_apart_total", "Calls that were rejected as a whole and published again in halves."],
+  topicsStopped: ["waybill_relay_topics_stopped_total", "Times a dead letter stopped its whole topic."],
   leases: ["waybill_relay_leases_acquired_total", "Leases taken."],
   leasesLost: ["waybill_relay_leases_lost_total", "Leases lost while they were used."],
   restarts: ["waybill_relay_restarts_total", "Times everything was read again from the saved cursor after a failure."],
@@ -90,6 +95,16 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         return add("held");
       case "relay.releasedFinished":
         return add("redriven");
+      case "relay.spilled":
+        return add("spilled", event.messages);
+      case "relay.spillDeleted":
+        return add("unspilled", event.messages);
+      case "relay.breakerOpened":
+        return add("topicBreakers");
+      case "relay.takenApart":
+        return add("takenApart");
+      case "relay.topicStopped":
+        return add("topicsStopped");
       case "relay.leaseAcquired":
         return add("leases");
       case "relay.leaseLost":
@@ -194,6 +209,9 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       gauge("waybill_relay_hole_ranges", "Ranges of ids that were skipped and are watched.", health.holeRanges),
       gauge("waybill_relay_unconfirmed", "Messages read and neither published nor given up.", health.unconfirmed),
       gauge("waybill_relay_parked", "Of them, those whose topic or key backs off.", health.parked),
+      gauge("waybill_relay_breakers_open", "Topics whose breaker is open, at most ten are counted.", health.openBreakers.length),
+      gauge("waybill_relay_stopped_topics", "Topics that a dead letter has stopped, at most ten are counted.", health.stoppedTopics.length),
+      gauge("waybill_relay_spilled_topics", "Topics with messages copied aside, at most ten are counted.", health.spilledTopics.length),
       gauge("waybill_relay_loaded_bytes", "Bytes of payload in memory.", health.loadedBytes),
       gauge(
         "waybill_relay_delayed_due_seconds",

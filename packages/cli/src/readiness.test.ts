@@ -16,6 +16,9 @@ const health: RelayHealth = {
   delayedDueMs: 0,
   loadedBytes: 0,
   waitingTopics: [],
+  openBreakers: [],
+  stoppedTopics: [],
+  spilledTopics: [],
   lastError: null,
   stateReason: null,
 };

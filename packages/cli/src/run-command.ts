@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { type CommandDefinition, type ParsedCommand, program } from "./command.ts";
-import { deadLetterDiscard, deadLetterList, deadLetterRedrive } from "./commands/dead-letter.ts";
+import { deadLetterDiscard, deadLetterList, deadLetterRedrive, deadLetterShow } from "./commands/dead-letter.ts";
 import { doctor } from "./commands/doctor.ts";
 import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.ts";
 import { relay } from "./commands/relay.ts";
@@ -32,6 +32,7 @@ export const definitions: readonly CommandDefinition[] = [
   streamList,
   streamCreate,
   deadLetterList,
+  deadLetterShow,
   deadLetterRedrive,
   deadLetterDiscard,
   subscriptionList,

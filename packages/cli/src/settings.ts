@@ -162,11 +162,15 @@ export const transportSettings: readonly Setting<unknown>[] = [
 ];
 
 // How it works
-export const keyPolicy: Setting<"hold" | "skip"> = choice(
+export const keyPolicy: Setting<"hold" | "skip" | "stop"> = choice(
   "keyPolicy",
-  "behind a dead letter, messages of its key wait, or go on",
-  ["hold", "skip"],
+  "behind a dead letter, messages of its key wait, or go on, or its whole topic waits",
+  ["hold", "skip", "stop"],
   { defaultNote: "hold" },
+);
+export const keyPolicies: Setting<Readonly<Record<string, unknown>>> = jsonObject(
+  "keyPolicies",
+  'policies of single topics: {"payments":"stop"}',
 );
 export const leaseMs: Setting<number> = wholeNumber("leaseMs", "a standby takes over this long after its holder died", {
   defaultNote: "10000",
@@ -184,6 +188,8 @@ export const relayNumbers: readonly Setting<number>[] = [
   wholeNumber("pollMinMs", "wait between two reads while messages come", { defaultNote: "2" }),
   wholeNumber("pollMaxMs", "wait between two reads while none come", { defaultNote: "100" }),
   wholeNumber("attemptsMax", "tries of a message before it becomes a dead letter", { defaultNote: "20" }),
+  wholeNumber("breakerFailuresMax", "failures of a topic in a row that open its breaker", { defaultNote: "5" }),
+  wholeNumber("spillAfterMs", "a topic or key that has waited this long is copied aside", { defaultNote: "60000" }),
   wholeNumber("saveMs", "how often the cursor is saved while it moves", { defaultNote: "200" }),
   wholeNumber("statementDeadlineMs", "for one statement; then its connection is given up", { defaultNote: "10000" }),
   wholeNumber("drainMs", "how long a stop waits for what is being published", { defaultNote: "500" }),
@@ -298,9 +304,15 @@ export const state: Setting<"dead" | "held" | "released" | "done" | "discarded" 
   ["dead", "held", "released", "done", "discarded", "any"],
   { defaultText: "dead" },
 );
+export const only: Setting<"dead" | "held"> = choice("only", "those that are dead, or those that wait behind one", ["dead", "held"], {
+  defaultNote: "both",
+});
 export const topic: Setting<string> = text("topic", "of this topic", { placeholder: "NAME" });
 export const type: Setting<string> = text("type", "of this message type", { placeholder: "NAME" });
 export const messageId: Setting<string> = text("messageId", "with this message id", { placeholder: "ID" });
+export const key: Setting<string> = text("key", "with this key", { placeholder: "TEXT" });
+export const reason: Setting<string> = text("reason", "given up for this reason", { placeholder: "WORD" });
+export const since: Setting<number> = time("since", "given up at this time or later, such as 2026-01-31T12:00:00Z");
 export const limit: Setting<number> = wholeNumber("limit", "how many at most", { defaultText: "100", min: 1, max: 1_000 });
 export const all: Setting<boolean> = switchedOn("all", "all of them, where no filter is given");
 export const dryRun: Setting<boolean> = switchedOn("dryRun", "count, and change nothing");

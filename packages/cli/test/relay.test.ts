@@ -239,7 +239,7 @@ await forEachDatabase((server) =>
           "--retention-ms: a whole number from 3600000",
           "--admin: must be",
           "--schema: must be",
-          "--key-policy: must be hold or skip",
+          "--key-policy: must be hold or skip or stop",
           "WAYBILL_DATABASE: must be a URL that begins with postgres://",
           "WAYBILL_SIGNING_SECRETS: ",
           "WAYBILL_STREAM: is given twice",

@@ -88,6 +88,22 @@ export type RelayEvent = OfSubscription &
     /** Ten rejections in a row with one code: the topic is slowed down instead of filling the dead letters. */
     | { readonly name: "relay.topicBraked"; readonly topic: string; readonly reason: string }
     | { readonly name: "relay.topicReleased"; readonly topic: string }
+    /** Failures in a row: nothing but a probe per backoff goes there until one message is confirmed. */
+    | { readonly name: "relay.breakerOpened"; readonly topic: string; readonly failures: number }
+    | { readonly name: "relay.breakerClosed"; readonly topic: string }
+    /** A dead letter stops its whole topic (policy `stop`) until somebody has decided. */
+    | { readonly name: "relay.topicStopped"; readonly topic: string }
+    | { readonly name: "relay.topicResumed"; readonly topic: string }
+    /** A call was rejected as a whole: it is published again in halves, to find whom it is about. */
+    | { readonly name: "relay.takenApart"; readonly topic: string; readonly messages: number }
+    /** A topic or key has waited for long: its messages are copied aside, and the cursor goes on without them. */
+    | { readonly name: "relay.spilling"; readonly topic: string; readonly messages: number }
+    | { readonly name: "relay.spilled"; readonly topic: string; readonly messages: number }
+    | { readonly name: "relay.spillReading"; readonly topic: string }
+    | { readonly name: "relay.spillRead"; readonly topic: string; readonly messages: number }
+    /** Copies were confirmed and are deleted. */
+    | { readonly name: "relay.spillDeleting"; readonly messages: number }
+    | { readonly name: "relay.spillDeleted"; readonly messages: number }
     | { readonly name: "relay.cursorSaving"; readonly lastId: bigint; readonly ranges: number }
     | { readonly name: "relay.cursorSaved"; readonly lastId: bigint; readonly ranges: number; readonly durationMs: number }
     | { readonly name: "relay.deadLettering"; readonly messageId: string; readonly sequence: bigint; readonly reason: string }

@@ -10,6 +10,11 @@ export interface DeadLetterFilter {
   readonly topic?: string;
   readonly type?: string;
   readonly messageId?: string;
+  readonly key?: string;
+  /** As a whole: `status:422`. */
+  readonly reason?: string;
+  /** Given up, or put behind one that was, at this time or later, by the database's clock: milliseconds since 1970. */
+  readonly sinceMs?: number;
 }
 
 /** Where a row is, and where a page ended. */
@@ -20,10 +25,11 @@ export interface DeadLetterPlace {
   readonly messageId: string;
 }
 
-/** As parameters: origin, reader, state, topic, type, message id. */
+/** As parameters: origin, reader, state, topic, type, message id, key, reason, microseconds since 1970. */
 export function filterValues(filter: DeadLetterFilter): readonly (string | null)[] {
-  const { origin = null, reader = null, state = null, topic = null, type = null, messageId = null } = filter;
-  return [origin, reader, state, topic, type, messageId];
+  const { origin = null, reader = null, state = null, topic = null, type = null, messageId = null, key = null, reason = null } = filter;
+  const since = filter.sinceMs === undefined ? null : String(Math.trunc(filter.sinceMs * 1_000));
+  return [origin, reader, state, topic, type, messageId, key, reason, since];
 }
 
 /** As parameters: origin, reader, sequence, message id. */

@@ -90,6 +90,8 @@ export interface DeadLetters {
   /** Inserts copies, state `dead` with a reason and `held` without. A row that is already there is left as it is. */
   insert(tx: OwnedTx, reader: Reader, letters: readonly NewDeadLetter[]): Promise<void>;
   summary(statements: Statements, reader: Reader): Promise<DeadLetterSummary>;
+  /** Topics that have a dead or released row, in no order: what a reader that stops whole topics waits for. */
+  undecidedTopics(statements: Statements, reader: Reader): Promise<readonly string[]>;
   /** One index probe for all: `sequences` in any state, `lanes` with open rows. Either list may be empty. */
   lookUp(statements: Statements, reader: Reader, sequences: readonly bigint[], lanes: readonly Lane[]): Promise<LookUp>;
   /**

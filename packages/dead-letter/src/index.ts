@@ -25,6 +25,8 @@ export type { Decided, DecisionOptions } from "./decide-dead-letters.ts";
 export { discardDeadLetters, redriveDeadLetters } from "./decide-dead-letters.ts";
 export type { ListDeadLettersOptions, ListedDeadLetter } from "./list-dead-letters.ts";
 export { listDeadLetters } from "./list-dead-letters.ts";
+export type { ShownDeadLetter } from "./show-dead-letters.ts";
+export { showDeadLetters } from "./show-dead-letters.ts";
 
 // Their table
 

@@ -23,6 +23,13 @@ export interface OperatorTable {
     after: DeadLetterPlace | null,
     rowsMax: number,
   ): Promise<readonly Row[]>;
+  /** What the rows with a message id carry, at most `rowsMax`, in the same order. */
+  show(
+    statements: Pick<Statements, "query">,
+    messageId: string,
+    filter: Pick<DeadLetterFilter, "origin" | "reader">,
+    rowsMax: number,
+  ): Promise<readonly Row[]>;
   /** In the same order the rows that are in an old state of `change`, not locked. Fewer than `rowsMax`: there are no more. */
   findMatching(
     statements: Pick<Statements, "query">,

@@ -27,7 +27,8 @@ export function toReleasedLetter(reader: Reader, row: Row): DeadLetter {
   };
 }
 
-function bytesOf({ payload_hex: hex, payload_bytes: bytes }: Row): Uint8Array | null {
+/** Bytes as both dialects read them; null: the payload is text, or there is none. */
+export function bytesOf({ payload_hex: hex, payload_bytes: bytes }: Row): Uint8Array | null {
   if (typeof hex === "string") return new Uint8Array(Buffer.from(hex, "hex"));
   return bytes instanceof Uint8Array ? new Uint8Array(bytes) : null;
 }

@@ -14,6 +14,7 @@ import { waybillError } from "@waybill/core";
 import { createDeadLetters, type Reader } from "@waybill/dead-letter";
 import { checkName, committedValue, type Database, type Namespace, type OwnedTx, writeAudit } from "@waybill/sql";
 import { createOperatorRow } from "./create-operator-row.ts";
+import { createSpill } from "./create-spill.ts";
 import type { LedgerEnds, OperatorRow, Standing, SubscriptionState } from "./operator-row.ts";
 import { lastIdAt, type Position } from "./position.ts";
 import { parseStopReason } from "./stop-reason.ts";
@@ -140,7 +141,7 @@ export function resumeSubscription(
 }
 
 /**
- * Deletes a subscription, its cursor and the dead letters of it that are decided. A relay that runs it stands by from then on and does not make it
+ * Deletes a subscription, its cursor, the messages spilled for it and the dead letters of it that are decided. A relay that runs it stands by from then on and does not make it
  * again; one that is started later does. History is not kept for it any longer.
  *
  * @throws WAYBILL_SUBSCRIPTION_REFUSED (`missing`, `deadLetters`: decide about them first) and as `createSubscription`
@@ -157,6 +158,8 @@ export function deleteSubscription(
     await deadLetters.removeFrom(tx, reader, 0n, ["done", "discarded"]);
     if (await deadLetters.hasAny(tx, reader))
       throw refuse("deadLetters", "it has dead letters that are not decided: redrive or discard them first");
+    // They are messages that it has not published, like those its cursor is still to come to.
+    await createSpill(space, name.stream ?? "default", name.subscription ?? "default").clear(tx);
     await row.remove(tx);
     return null;
   });

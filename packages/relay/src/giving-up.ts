@@ -6,15 +6,19 @@
  *                                                                                           looks the sequence up and finds it, or not
  *
  * A crash anywhere before the COMMIT publishes or gives up again; a crash after it is found by the look-up. Cursor and retention
- * need not wait for a dead letter: it is a copy.
+ * need not wait for a dead letter: it is a copy. What was spilled moves: its copy there is deleted in the same transaction.
+ *
+ * Under the policy `stop` its topic is stopped before the insert is sent, so that nothing of it is sent behind a durable dead letter.
  */
 import { isWaybillError } from "@waybill/core";
 import type { NewDeadLetter } from "@waybill/dead-letter";
 import { type LedgerRow, storedPayload } from "@waybill/outbox";
 import type { OwnedTx } from "@waybill/sql";
+import { keyPolicyOf } from "./key-policy.ts";
 import type { Entry, Lane } from "./lanes.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
+import type { Waiting } from "./waiting.ts";
 
 const heldAtOnceMax = 100;
 
@@ -37,8 +41,8 @@ export interface GivingUp {
   fenced(operation: string, work: (tx: OwnedTx) => Promise<void>): Promise<boolean>;
 }
 
-export function createGivingUp(session: Session, progress: Progress, mayBeOpenAtStart: boolean): GivingUp {
-  const { row, connections, fence, lease, deadLetters, reader, cursor, lanes } = session;
+export function createGivingUp(session: Session, progress: Progress, waiting: Waiting, mayBeOpenAtStart: boolean): GivingUp {
+  const { row, connections, fence, lease, deadLetters, reader, cursor, lanes, spill } = session;
   let mayBeOpen = mayBeOpenAtStart;
   let inserts = 0;
   let inserting = 0;
@@ -85,12 +89,16 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
     }
   };
 
-  const insert = async (operation: string, letters: readonly NewDeadLetter[]): Promise<boolean> => {
+  /** Of entries that all stand in the ledger, or all in the spill. */
+  const insert = async (operation: string, letters: readonly NewDeadLetter[], areSpilled: boolean): Promise<boolean> => {
     mayBeOpen = true;
     inserts += 1;
     inserting += 1;
     try {
-      return await fenced(operation, (tx) => deadLetters.insert(tx, reader, letters));
+      return await fenced(operation, async (tx) => {
+        await deadLetters.insert(tx, reader, letters);
+        if (areSpilled) await spill.delete(tx, letters);
+      });
     } finally {
       inserting -= 1;
     }
@@ -99,7 +107,8 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
   const finish = (entry: Entry): void => {
     progress.survived(entry.id);
     progress.settled(entry);
-    cursor.finish(entry);
+    if (entry.isSpilled) entry.isFinished = true;
+    else cursor.finish(entry);
     lanes.leave(entry);
     session.isDirty = true;
   };
@@ -122,7 +131,10 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
       const entry = lane.entries[0];
       if (entry === undefined || entry.row === null) return;
       session.report({ name: "relay.deadLettering", messageId: entry.messageId, sequence: entry.id, reason });
-      if (!(await insert("dead letter", [letterOf(entry, entry.row, reason)]))) return;
+      const letter = letterOf(entry, entry.row, reason);
+      // Parks what waits from now on, this one's bytes perhaps among them.
+      if (keyPolicyOf(session.settings, lane.topic.name) === "stop") waiting.stopTopic(lane.topic);
+      if (!(await insert("dead letter", [letter], entry.isSpilled))) return;
       finish(entry);
       lane.isOpen = lane.key !== null;
       session.report({ name: "relay.deadLettered", messageId: entry.messageId, sequence: entry.id, reason });
@@ -130,12 +142,13 @@ export function createGivingUp(session: Session, progress: Progress, mayBeOpenAt
     async hold(lane) {
       const held: { entry: Entry; row: LedgerRow }[] = [];
       for (const entry of lane.entries.slice(0, heldAtOnceMax)) {
-        if (entry.row === null) break;
+        // What is behind the copies here may have to stay behind more of them.
+        if (entry.row === null || entry.isSpilled !== lane.entries[0]?.isSpilled) break;
         held.push({ entry, row: entry.row });
         session.report({ name: "relay.holding", messageId: entry.messageId, sequence: entry.id });
       }
       const letters = held.map(({ entry, row: copied }) => letterOf(entry, copied, null));
-      if (!(await insert("held messages", letters))) return;
+      if (letters.length === 0 || !(await insert("held messages", letters, held[0]?.entry.isSpilled === true))) return;
       lane.hasHeld = true;
       for (const { entry } of held) {
         finish(entry);

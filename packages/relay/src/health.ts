@@ -1,4 +1,5 @@
 /** How a relay is doing, by progress: a process that lives and does not move is not healthy. */
+import type { Topic } from "./lanes.ts";
 import type { RunningSession } from "./run-session.ts";
 
 export interface RelayHealth {
@@ -24,6 +25,12 @@ export interface RelayHealth {
   readonly delayedDueMs: number;
   /** Topics that wait after a failure, at most ten. */
   readonly waitingTopics: readonly string[];
+  /** Topics whose breaker is open: they have failed `breakerFailuresMax` times in a row; at most ten. */
+  readonly openBreakers: readonly string[];
+  /** Topics that a dead letter has stopped (policy `stop`), at most ten. */
+  readonly stoppedTopics: readonly string[];
+  /** Topics with spilled messages, at most ten. They are not among the unpublished ones above. */
+  readonly spilledTopics: readonly string[];
   /** Why the last session ended, until a new one runs. */
   readonly lastError: string | null;
   /** What the subscription's row gives as the reason for its state, while it is paused or stopped: `idsWentBack:10:5`; `deleted` if the row is gone. */
@@ -43,6 +50,9 @@ const idle = {
   loadedBytes: 0,
   delayedDueMs: 0,
   waitingTopics: [],
+  openBreakers: [],
+  stoppedTopics: [],
+  spilledTopics: [],
 } as const;
 
 export function healthOf(
@@ -56,7 +66,12 @@ export function healthOf(
   const { cursor, lanes, clock } = session;
   const oldest = cursor.oldestOpen();
   const { lastId, ranges } = cursor.snapshot();
-  const waiting = [...lanes.topics.values()].filter((topic) => topic.waitsUntilMs > 0).slice(0, 10);
+  const topics = [...lanes.topics.values()];
+  const namesOf = (isMeant: (topic: Topic) => boolean): readonly string[] =>
+    topics
+      .filter(isMeant)
+      .slice(0, 10)
+      .map((topic) => topic.name);
   return {
     state,
     oldestUnpublishedMs: oldest === null ? 0 : Math.max(0, clock.monotonicMs() + session.databaseOffsetMs - oldest.createdAtMs),
@@ -70,7 +85,10 @@ export function healthOf(
     parked: lanes.parkedCount,
     loadedBytes: lanes.loadedBytes,
     delayedDueMs,
-    waitingTopics: waiting.map((topic) => topic.name),
+    waitingTopics: namesOf((topic) => topic.waitsUntilMs > 0),
+    openBreakers: namesOf((topic) => topic.failures >= session.settings.breakerFailuresMax),
+    stoppedTopics: namesOf((topic) => topic.isStopped),
+    spilledTopics: running.spilledTopics,
     lastError,
     stateReason,
   };

@@ -18,6 +18,7 @@ export { parseStopReason } from "./stop-reason.ts";
 // The relay
 
 export type { RelayHealth } from "./health.ts";
+export type { KeyPolicy } from "./key-policy.ts";
 export type { ListedSubscription } from "./list-subscriptions.ts";
 export { listSubscriptions } from "./list-subscriptions.ts";
 // Retention of its ledger
@@ -25,7 +26,7 @@ export { listSubscriptions } from "./list-subscriptions.ts";
 export type { LowWaterMark } from "./low-water-mark.ts";
 // Its table
 export { relayMigrations } from "./migrations.ts";
-export type { KeyPolicy, RelayOptions } from "./options.ts";
+export type { RelayOptions } from "./options.ts";
 export type { Relay } from "./relay.ts";
 export { createRelay } from "./relay.ts";
 export type { RetentionAlert, RetentionOptions, RetentionRun, RetentionStatus, RunRetentionOptions } from "./retention.ts";

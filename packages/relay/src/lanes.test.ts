@@ -29,6 +29,7 @@ const entry = (lane: Lane, id: number, over: Partial<Entry> = {}): Entry => ({
   mayBeStored: false,
   isBrought: false,
   isAwaited: false,
+  isSpilled: false,
   ...over,
 });
 

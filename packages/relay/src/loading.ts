@@ -1,6 +1,6 @@
 /**
- * Brings the bytes of messages whose turn has come and that are not in memory: parked ones that are due, and large payloads that
- * were left in the database. Read by id, in id order; their rows are known to be visible, so this needs no part in the cursor's read.
+ * Brings the bytes of messages whose turn has come and that are not in memory: parked ones that are due, spilled ones, and large payloads
+ * that were left in the database. Read by id, in id order; their rows are known to be visible, so this needs no part in the cursor's read.
  *
  * What waits may be far more than memory holds, so at most half of what may be loaded is brought at a time, whatever came with its
  * batch: neither a topic that recovers nor a backlog holds the other up. A topic that failed proves itself with one message. What is
@@ -9,7 +9,7 @@
  */
 import type { LedgerRow } from "@waybill/outbox";
 import type { Entry, Lane, Topic } from "./lanes.ts";
-import { headerParser } from "./outgoing.ts";
+import { headerParser, unreadableReason } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import type { Waiting } from "./waiting.ts";
@@ -23,6 +23,8 @@ export interface Loading {
   load(lane: Lane): void;
   /** Goes on with what found no room, or whose topic had to wait. Cheap when there is nothing. */
   resume(): void;
+  /** Lets go of the lanes of a topic that are not being loaded yet. */
+  withdraw(topic: Topic): void;
 }
 
 interface Round {
@@ -31,13 +33,13 @@ interface Round {
 }
 
 export function createLoading(session: Session, progress: Progress, waiting: Waiting, kick: () => void): Loading {
-  const { ledger, connections, lanes, cursor, settings } = session;
+  const { ledger, connections, lanes, cursor, settings, spill } = session;
   const parseHeaders = headerParser();
   const queues = new Map<Topic, Set<Lane>>();
   let isRunning = false;
 
   const isOthersTurn = (topic: Topic): boolean =>
-    topic.waitsUntilMs > 0 || (topic.failures > 0 && (topic.calls > 0 || topic.ready.length > 0));
+    topic.waitsUntilMs > 0 || topic.isStopped || (topic.failures > 0 && (topic.calls > 0 || topic.ready.length > 0));
 
   const isAnythingUnderWay = (): boolean => {
     for (const topic of lanes.topics.values()) if (topic.calls > 0) return true;
@@ -58,7 +60,8 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
       for (const lane of queue) {
         if (isFull()) break;
         for (const entry of lane.entries.slice(0, topic.failures > 0 ? 1 : perLaneMax)) {
-          if (entry.row !== null || isFull()) break;
+          // What is behind the copies here may have to stay behind more of them.
+          if (entry.row !== null || entry.isSpilled !== lane.entries[0]?.isSpilled || isFull()) break;
           round.entries.push(entry);
           bytes += entry.bytes;
         }
@@ -71,10 +74,26 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
     return round;
   };
 
-  const fill = (entries: readonly Entry[], rows: readonly LedgerRow[]): void => {
-    const byId = new Map(rows.map((row) => [row.id, row]));
+  /** What was spilled is read for the first time. */
+  const fillSpilled = (entry: Entry, row: LedgerRow | undefined): void => {
+    if (row === undefined) {
+      // Listed before its copy was deleted by us: it is finished.
+      progress.settled(entry);
+      lanes.leave(entry);
+      return;
+    }
+    const headers = parseHeaders(row.headers);
+    entry.unreadable ??= unreadableReason(row, headers);
+    lanes.load(entry, row, headers);
+  };
+
+  const fill = (entries: readonly Entry[], rows: ReadonlyMap<bigint, LedgerRow>, copies: ReadonlyMap<string, LedgerRow>): void => {
     for (const entry of entries) {
-      const row = byId.get(entry.id);
+      if (entry.isSpilled) {
+        fillSpilled(entry, copies.get(`${entry.id} ${entry.messageId}`));
+        continue;
+      }
+      const row = rows.get(entry.id);
       if (row !== undefined) {
         lanes.load(entry, row, parseHeaders(row.headers));
         continue;
@@ -90,12 +109,13 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
 
   const run = async (): Promise<void> => {
     for (let round = next(); round.lanes.length > 0; round = next()) {
-      const ids = round.entries.map((entry) => entry.id).sort((left, right) => (left < right ? -1 : 1));
-      session.report({ name: "relay.parkedReading", messages: ids.length });
+      session.report({ name: "relay.parkedReading", messages: round.entries.length });
       // None: what came out of a hole meanwhile stands before what was to be brought.
+      const ids = ascending(round.entries.filter((entry) => !entry.isSpilled));
       const rows = ids.length === 0 ? [] : await ledger.readIds(connections.lookUp, ids, { deadlineMs: settings.statementDeadlineMs });
+      const copies = await spill.read(connections.lookUp, ascending(round.entries.filter((entry) => entry.isSpilled)));
       if (session.ended.aborted) return;
-      fill(round.entries, rows);
+      fill(round.entries, byId(rows), new Map(copies.map((row) => [`${row.id} ${row.messageId}`, row])));
       for (const lane of round.lanes) {
         lane.isBusy = false;
         waiting.parkIfWaiting(lane);
@@ -119,5 +139,22 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
       resume();
     },
     resume,
+    withdraw(topic) {
+      const queue = queues.get(topic);
+      if (queue === undefined) return;
+      queues.delete(topic);
+      for (const lane of queue) {
+        lane.isBusy = false;
+        lanes.settle(lane);
+      }
+    },
   };
+}
+
+function ascending(entries: readonly Entry[]): bigint[] {
+  return entries.map(({ id }) => id).sort((left, right) => (left < right ? -1 : 1));
+}
+
+function byId(rows: readonly LedgerRow[]): ReadonlyMap<bigint, LedgerRow> {
+  return new Map(rows.map((row) => [row.id, row]));
 }

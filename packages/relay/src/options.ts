@@ -12,10 +12,8 @@ import {
   throwConfigProblems,
 } from "@waybill/core";
 import { checkName, type Database } from "@waybill/sql";
+import { describePolicies, type KeyPolicy, policyProblems } from "./key-policy.ts";
 import { describeFilter, filterProblems, type MessageFilter } from "./message-filter.ts";
-
-/** What waits while a dead letter of its topic and key is undecided: everything behind it, or nothing. */
-export type KeyPolicy = "hold" | "skip";
 
 export interface RelayOptions extends MessageFilter {
   /** The database with the ledger. Four connections of its own are opened, however many rows wait. Yours to close. */
@@ -34,8 +32,13 @@ export interface RelayOptions extends MessageFilter {
   readonly schema?: string;
   /** How their names begin. Default `waybill_`. */
   readonly prefix?: string;
-  /** Default `hold`: order per key is kept; a dead letter blocks its key until somebody decides. `skip`: nothing waits. */
+  /**
+   * Default `hold`: order per key is kept; a dead letter blocks its key until somebody decides. `skip`: nothing waits. `stop`: its whole
+   * topic waits until none of the topic's messages is dead or released.
+   */
   readonly keyPolicy?: KeyPolicy;
+  /** Policies of single topics, by name, instead of `keyPolicy`. Default none. */
+  readonly keyPolicies?: Readonly<Record<string, KeyPolicy>>;
   /**
    * Default 10 000, from 500. A standby takes over this long after its holder died; the holder must renew within it, so a shorter
    * lease is lost more easily to a slow database.
@@ -68,6 +71,16 @@ export interface RelayOptions extends MessageFilter {
   readonly messageBackoff?: BackoffPolicy;
   /** Wait after a topic failed. Default 100 ms doubling to 5 s, with full jitter. */
   readonly topicBackoff?: BackoffPolicy;
+  /**
+   * Default 5: after so many failures of a topic in a row – its own, or messages of which nobody knows whether they arrived – its breaker is
+   * open: an alarm, and such messages use up no attempts, until one is confirmed.
+   */
+  readonly breakerFailuresMax?: number;
+  /**
+   * Default 60 000: when a topic or key has waited this long, its messages are copied to the spill, so that the cursor, and with it history,
+   * goes on without them. Less copies more, more keeps more ids in the cursor: at 100 000 nothing new is read.
+   */
+  readonly spillAfterMs?: number;
   /** Wait after the transport or the database failed. Default 50 ms doubling to 3.2 s, with full jitter. */
   readonly outageBackoff?: BackoffPolicy;
   /** Default 200: how often the cursor is saved while it moves. A crash repeats what was confirmed since. */
@@ -124,6 +137,7 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     from: options.from ?? "beginning",
     filter: filterOf(options),
     keyPolicy: options.keyPolicy ?? "hold",
+    keyPolicies: { ...options.keyPolicies },
     leaseMs: options.leaseMs ?? 10_000,
     publishDeadlineMs: options.publishDeadlineMs ?? 10_000,
     batchMax: options.batchMax ?? 500,
@@ -138,6 +152,8 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     messageBackoff: options.messageBackoff ?? { firstMs: 100, maxMs: 60_000 },
     topicBackoff: options.topicBackoff ?? { firstMs: 100, maxMs: 5_000 },
     outageBackoff: options.outageBackoff ?? { firstMs: 50, maxMs: 3_200 },
+    breakerFailuresMax: options.breakerFailuresMax ?? 5,
+    spillAfterMs: options.spillAfterMs ?? 60_000,
     saveMs: options.saveMs ?? 200,
     statementDeadlineMs: options.statementDeadlineMs ?? 10_000,
     drainMs: options.drainMs ?? 500,
@@ -151,8 +167,9 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     random: options.random ?? systemRandom,
   };
   throwConfigProblems("The relay", problemsOf(settings));
-  const { keyPolicy, attemptsMax } = settings;
-  const described = JSON.stringify([options.transportName ?? "", keyPolicy, attemptsMax, ...describeFilter(settings.filter)]);
+  const { attemptsMax } = settings;
+  const policies = describePolicies(settings);
+  const described = JSON.stringify([options.transportName ?? "", ...policies, attemptsMax, ...describeFilter(settings.filter)]);
   return { ...settings, configHash: createHash("sha256").update(described).digest("hex").slice(0, 16) };
 }
 
@@ -173,6 +190,8 @@ const bounds = {
   pollMinMs: [1, 60_000],
   pollMaxMs: [1, 60_000],
   attemptsMax: [1, 1_000_000],
+  breakerFailuresMax: [1, 1_000],
+  spillAfterMs: [10, dayMs],
   saveMs: [10, 60_000],
   statementDeadlineMs: [50, 600_000],
   drainMs: [0, 60_000],
@@ -191,7 +210,7 @@ function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[
     if (!Number.isInteger(value) || value < min || value > max) problems.push({ option, problem: `a whole number from ${min} to ${max}` });
   }
   if (settings.pollMinMs > settings.pollMaxMs) problems.push({ option: "pollMinMs", problem: "at most pollMaxMs" });
-  if (settings.keyPolicy !== "hold" && settings.keyPolicy !== "skip") problems.push({ option: "keyPolicy", problem: "hold or skip" });
+  problems.push(...policyProblems(settings));
   if (settings.from !== "beginning" && settings.from !== "now") problems.push({ option: "from", problem: "beginning or now" });
   for (const option of ["messageBackoff", "topicBackoff", "outageBackoff"] as const) {
     const { firstMs, maxMs } = settings[option];

@@ -17,12 +17,14 @@ const entry = (id: bigint): Entry => ({
   mayBeStored: false,
   isBrought: false,
   isAwaited: false,
+  isSpilled: false,
 });
 
 /** Everything but a confirm has happened. */
 function triedAll(): Progress {
   const progress = createProgress(new Map());
   progress.storedWereRead();
+  progress.spilledWereListed();
   progress.releasedWereTried();
   return progress;
 }
@@ -43,15 +45,15 @@ it("a confirmed neighbour is not enough: every stored message must have had an o
   expect(progress.hasProgressed).toBe(true);
 });
 
-it("stored messages that were not read yet, and released ones not tried yet, stand in the way", () => {
-  const unread = createProgress(new Map());
-  unread.confirmed();
-  unread.releasedWereTried();
-  expect(unread.hasProgressed).toBe(false);
-  const untried = createProgress(new Map());
-  untried.confirmed();
-  untried.storedWereRead();
-  expect(untried.hasProgressed).toBe(false);
+it("stored messages that were not read yet, spilled ones not found yet, and released ones not tried yet, stand in the way", () => {
+  const steps = ["confirmed", "storedWereRead", "spilledWereListed", "releasedWereTried"] as const;
+  for (const missing of steps) {
+    const progress = createProgress(new Map());
+    for (const step of steps) if (step !== missing) progress[step]();
+    expect([missing, progress.hasProgressed]).toEqual([missing, false]);
+    progress[missing]();
+    expect(progress.hasProgressed).toBe(true);
+  }
 });
 
 it("a message that settles twice counts once", () => {

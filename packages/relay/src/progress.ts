@@ -5,17 +5,19 @@ import type { Entry } from "./lanes.ts";
 import type { SoloDeaths } from "./subscriptions.ts";
 
 export interface Progress {
-  /** True once something was confirmed and everything that was stored open at acquire has had an outcome, waits, or has no row. */
+  /** True once something was confirmed and everything that was stored open or spilled at acquire has had an outcome, waits, or has no row. */
   readonly hasProgressed: boolean;
   /** Of what was stored open at acquire something has had no outcome yet, or was not even read. */
   readonly isStoredLeft: boolean;
   /** The id on the wire alone, to be written down before it goes. */
   readonly soloId: bigint | null;
   readonly deaths: SoloDeaths;
-  /** An entry was read out of the ranges that were stored at acquire. */
+  /** An entry was read out of the ranges that were stored at acquire, or was spilled then. */
   await(entry: Entry): void;
   /** A read that covered all stored ranges was applied: what it did not bring has no row. */
   storedWereRead(): void;
+  /** The lanes that were spilled at acquire were all found, or wait. */
+  spilledWereListed(): void;
   /** The released lanes that acquire found were worked on, or there were none. */
   releasedWereTried(): void;
   /** The entry had an outcome, or waits. */
@@ -32,12 +34,13 @@ export function createProgress(deathsAtStart: SoloDeaths, onChanged: () => void 
   let awaited = 0;
   let wereStoredRead = false;
   let wereReleasedTried = false;
+  let wereSpilledListed = false;
   let hasConfirmed = false;
   let soloId: bigint | null = null;
 
   return {
     get hasProgressed() {
-      return hasConfirmed && wereStoredRead && wereReleasedTried && awaited === 0;
+      return hasConfirmed && wereStoredRead && wereSpilledListed && wereReleasedTried && awaited === 0;
     },
     get isStoredLeft() {
       return !wereStoredRead || awaited > 0;
@@ -52,6 +55,9 @@ export function createProgress(deathsAtStart: SoloDeaths, onChanged: () => void 
     },
     storedWereRead: () => {
       wereStoredRead = true;
+    },
+    spilledWereListed: () => {
+      wereSpilledListed = true;
     },
     releasedWereTried: () => {
       wereReleasedTried = true;

@@ -6,7 +6,9 @@
  *                                                      └── dies here: the next holder counts a death of 42
  */
 import { wait } from "@waybill/core";
+import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
+import { keyPolicyOf } from "./key-policy.ts";
 import type { Lane, Step } from "./lanes.ts";
 import type { Progress } from "./progress.ts";
 import type { Publishing } from "./publishing.ts";
@@ -21,6 +23,7 @@ export interface AloneParts {
   readonly publishing: Publishing;
   readonly releasing: Releasing;
   readonly givingUp: GivingUp;
+  readonly bringing: Bringing;
   readonly saving: Saving;
   load(lane: Lane): void;
 }
@@ -66,6 +69,9 @@ async function take(session: Session, lane: Lane, step: Step, parts: AloneParts,
     case "released":
       await parts.releasing.publishReleased(lane);
       break;
+    case "bring":
+      await parts.bringing.bring(lane);
+      break;
     case "giveUp":
       await parts.givingUp.giveUp(lane, head?.unreadable ?? "unreadable");
       break;
@@ -101,10 +107,10 @@ function lowest(session: Session): { readonly lane: Lane; readonly step: Step } 
   let first: { lane: Lane; step: Step; id: bigint } | null = null;
   for (const lane of session.lanes.all()) {
     if (lane.topic.waitsUntilMs > 0) continue;
-    const step = session.lanes.step(lane, session.settings.keyPolicy);
+    const step = session.lanes.step(lane, keyPolicyOf(session.settings, lane.topic.name));
     if (step === "nothing") continue;
-    // Released rows lie below whatever their lane still has to read.
-    const id = step === "released" ? 0n : (lane.entries[0]?.id ?? 0n);
+    // Released rows and copies lie below whatever their lane still has to read.
+    const id = step === "released" || step === "bring" ? 0n : (lane.entries[0]?.id ?? 0n);
     if (first === null || id < first.id) first = { lane, step, id };
   }
   return first;

@@ -6,16 +6,20 @@
  *         └──────────────── lane goes on ◀──────────────────rejected: dead letter first, then the key's policy
  *
  * A call carries messages of one topic only, and a topic has a few calls at a time, so that one that hangs holds up nobody else.
+ * What was spilled is confirmed like the rest, but its lane goes on only when the copy is deleted.
  * A crash between the receiver's word and the saved cursor publishes again; that is the edge of "at least once".
  */
 import { afterRejection, backoffMs, isBraked, type OutgoingMessage, releasedBrake } from "@waybill/core";
+import type { Bringing } from "./bringing.ts";
 import type { Calling } from "./calling.ts";
 import type { GivingUp } from "./giving-up.ts";
+import { keyPolicyOf } from "./key-policy.ts";
 import type { Entry, Lane, Topic } from "./lanes.ts";
 import { laneOutcome, type Verdict } from "./outcomes.ts";
 import { outgoingMessage } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
+import { notSent, publishApart } from "./taking-apart.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** Entries that were taken for one call: `counts[i]` of them, in order, belong to `lanes[i]`. */
@@ -52,6 +56,7 @@ export function createPublishing(
   calling: Calling,
   waiting: Waiting,
   givingUp: GivingUp,
+  bringing: Bringing,
   steps: LaneSteps,
 ): Publishing {
   const { settings, lanes, cursor, clock } = session;
@@ -64,6 +69,8 @@ export function createPublishing(
     const count = batch.messages.length;
     for (const entry of lane.entries) {
       if (entry.row === null || entry.unreadable !== null || entry.headers === null) break;
+      // Behind the copies that are here there may be more, before anything of the ledger.
+      if (entry.isSpilled !== lane.entries[0]?.isSpilled) break;
       if (batch.messages.length >= messagesMax || (batch.messages.length > 0 && batch.bytes + entry.bytes > settings.batchBytesMax)) break;
       batch.messages.push(outgoingMessage(entry.row, entry.headers));
       batch.entries.push(entry);
@@ -114,7 +121,7 @@ export function createPublishing(
       waiting.mayGo(topic)
     ) {
       const lane = topic.ready[place] as Lane;
-      const step = lanes.step(lane, settings.keyPolicy);
+      const step = lanes.step(lane, keyPolicyOf(settings, topic.name));
       if (step === "released" && batch.messages.length > 0) break;
       place += 1;
       lane.isListed = false;
@@ -125,6 +132,9 @@ export function createPublishing(
         case "load":
           lane.isBusy = true;
           steps.load(lane);
+          break;
+        case "bring":
+          run(lane, 0, bringing.bring(lane));
           break;
         case "hold":
           run(lane, lane.entries.length, givingUp.hold(lane));
@@ -165,7 +175,10 @@ export function createPublishing(
     calls += 1;
     const startedMs = clock.monotonicMs();
     session.report({ name: "relay.publishing", messages: batch.messages.length, bytes: batch.bytes });
-    const outcomes = await calling.publish(batch.messages);
+    const mayGoOn = (): boolean => !session.isDraining && !topic.isStopped && topic.waitsUntilMs === 0;
+    const outcomes = await publishApart(calling.publish, batch.messages, mayGoOn, (messages) =>
+      session.report({ name: "relay.takenApart", topic: topic.name, messages }),
+    );
     topic.calls -= 1;
     calls -= 1;
     if (outcomes === null || session.ended.aborted) return;
@@ -176,6 +189,8 @@ export function createPublishing(
     let failed = 0;
     let unknown = 0;
     const delaysMs: number[] = [];
+    const copies: Entry[] = [];
+    const ends: { readonly lane: Lane; readonly verdict: Verdict }[] = [];
     const nowMs = clock.monotonicMs() + session.databaseOffsetMs;
     for (let place = 0; place < batch.lanes.length; place += 1) {
       const lane = batch.lanes[place] as Lane;
@@ -190,15 +205,20 @@ export function createPublishing(
         const entry = batch.entries[from + done] as Entry;
         if (settings.onEvent !== undefined) delaysMs.push(nowMs - entry.createdAtMs);
         confirm(entry);
+        if (entry.isSpilled) copies.push(entry);
       }
+      if (outcome.confirmed > 0) lane.waitsSinceMs = 0;
       confirmed += outcome.confirmed;
       const { verdict } = outcome;
       if (verdict.kind === "rejected") rejected += 1;
       if (verdict.kind === "failed" && verdict.mayBeStored) unknown += 1;
       else if (verdict.kind !== "done") failed += to - from - outcome.confirmed - (verdict.kind === "rejected" ? 1 : 0);
-      settle(lane, verdict);
+      const hasCopies = outcome.confirmed > 0 && batch.entries[from]?.isSpilled === true;
+      if (hasCopies) ends.push({ lane, verdict });
+      else settle(lane, verdict);
       from = to;
     }
+    if (ends.length > 0) endCopies(copies, ends);
     if (confirmed > 0) {
       progress.confirmed();
       waiting.transportSucceeded();
@@ -225,8 +245,17 @@ export function createPublishing(
   const confirm = (entry: Entry): void => {
     progress.survived(entry.id);
     progress.settled(entry);
+    if (entry.isSpilled) return;
     cursor.finish(entry);
     lanes.leave(entry);
+  };
+
+  /** Deletes confirmed copies; then their lanes go on. */
+  const endCopies = (copies: readonly Entry[], ends: readonly { readonly lane: Lane; readonly verdict: Verdict }[]): void => {
+    const deleted = bringing.finish(copies).then((isDone) => {
+      if (isDone) for (const { lane, verdict } of ends) settle(lane, verdict);
+    });
+    deleted.then(pump, session.fail);
   };
 
   /** Deals with the message a lane stopped at, and lets the lane go on. */
@@ -237,6 +266,7 @@ export function createPublishing(
       free(lane);
       return;
     }
+    if (verdict.kind === "failed" && verdict.reason === notSent) return free(lane);
     progress.survived(head.id);
     progress.settled(head);
     if (verdict.kind === "rejected") {
@@ -246,7 +276,9 @@ export function createPublishing(
       free(lane);
       return;
     }
-    const afterMs = failed(lane, head, verdict);
+    const isTopics = verdict.scope === "message" && verdict.mayBeStored && waiting.isTopicsFault(lane.topic, head.attempts === 0);
+    const scope = isTopics ? "topic" : verdict.scope;
+    const afterMs = failed(lane, head, { ...verdict, scope });
     if (afterMs === null) return run(lane, 1, givingUp.giveUp(lane, `attemptsExhausted:${verdict.reason}`));
     session.report({
       name: "relay.retrying",
@@ -254,7 +286,7 @@ export function createPublishing(
       topic: lane.topic.name,
       attempt: head.attempts,
       afterMs,
-      scope: verdict.scope,
+      scope,
       reason: verdict.reason,
       mayBeStored: verdict.mayBeStored,
     });

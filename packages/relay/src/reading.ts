@@ -5,13 +5,14 @@
  *                     └──▶ looked up, if need be ──▶ published meanwhile; with a backlog only after the next read is on its way
  *
  * A batch is applied before anything of it is published and before the next read is sent. A row that was read is looked up in the
- * dead letters before its lane may take it: by sequence, because what lies there in any state is finished for the ledger, and by
- * lane where the lane is not in memory. The look-up is left out only while nothing can be found: nothing is open there, and the ids lie
- * above the highest sequence that acquire saw.
+ * dead letters and in the spill before its lane may take it: by sequence, because what lies there in any state is finished for the ledger,
+ * and by lane where the lane is not in memory. The look-up is left out only while nothing can be found: nothing is open or spilled there,
+ * and the ids lie above the highest sequence that acquire saw.
  */
 import { wait } from "@waybill/core";
-import type { DeadLetterSummary, Lane as LaneName } from "@waybill/dead-letter";
+import type { Lane as LaneName } from "@waybill/dead-letter";
 import type { IdRange, LedgerBatch, LedgerRow } from "@waybill/outbox";
+import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
 import type { Entry, Lane } from "./lanes.ts";
 import { messageFilter } from "./message-filter.ts";
@@ -51,11 +52,13 @@ export function createReading(
   progress: Progress,
   waiting: Waiting,
   givingUp: GivingUp,
-  deadLettersAtStart: DeadLetterSummary,
+  bringing: Bringing,
+  /** Of the dead letters and the spilled messages that acquire found; null: there was none. */
+  highestAtStart: bigint | null,
   kick: () => void,
 ): Reading {
-  const { settings, ledger, connections, cursor, lanes, clock, deadLetters, reader } = session;
-  const highestSequence = deadLettersAtStart.highestSequence ?? 0n;
+  const { settings, ledger, connections, cursor, lanes, clock, deadLetters, reader, spill } = session;
+  const highestSequence = highestAtStart ?? 0n;
   const storedLastId = cursor.lastId;
   const parseHeaders = headerParser();
   const isWanted = messageFilter(settings.filter);
@@ -88,6 +91,7 @@ export function createReading(
       mayBeStored: deaths > 0,
       isBrought: false,
       isAwaited: false,
+      isSpilled: false,
     };
   };
 
@@ -108,7 +112,7 @@ export function createReading(
     const parked = new Set<string>();
     let parkedCount = 0;
     const [first] = entries;
-    const isLookedUp = first !== undefined && (givingUp.mayBeOpen || first.id <= highestSequence);
+    const isLookedUp = first !== undefined && (givingUp.mayBeOpen || bringing.mayHaveCopies || first.id <= highestSequence);
     cursor.apply(entries);
     for (let place = 0; place < entries.length; place += 1) {
       const entry = entries[place] as Entry;
@@ -153,7 +157,7 @@ export function createReading(
     provedDead = provedDead.filter(({ afterRead }) => readNumber <= afterRead);
   };
 
-  /** Blocks the lanes of these entries until the dead letters have answered. */
+  /** Blocks the lanes of these entries until dead letters and spill have answered. */
   const lookUp = (entries: readonly Entry[], newLanes: readonly Lane[]): void => {
     const touched = new Set<Lane>();
     for (const { lane } of entries) touched.add(lane);
@@ -164,14 +168,21 @@ export function createReading(
       if (session.ended.aborted) return;
       session.report({ name: "relay.lookingUp", messages: entries.length });
       const sequences = entries.map((entry) => entry.id);
-      const found = await deadLetters.lookUp(connections.lookUp, reader, sequences, [...names.values()]);
+      const asked = [...names.values()];
+      // In this order: what is given up moves from the spill to the dead letters, and must not be missed in both.
+      const copies = await spill.lookUp(connections.lookUp, sequences, asked);
+      const found = await deadLetters.lookUp(connections.lookUp, reader, sequences, asked);
       if (session.ended.aborted) return;
+      for (const place of copies.lanes) {
+        const name = asked[place];
+        if (name !== undefined) lanes.lane(name.topic, name.key).hasSpilled = true;
+      }
       for (const open of found.openLanes) {
         const lane = lanes.lane(open.topic, open.key);
         lane.isOpen = true;
         lane.hasHeld ||= open.hasHeld;
       }
-      const finished = new Set(found.finished.map(({ sequence, messageId }) => `${sequence} ${messageId}`));
+      const finished = new Set([...found.finished, ...copies.spilled].map(({ sequence, messageId }) => `${sequence} ${messageId}`));
       for (const entry of entries) {
         if (entry.isFinished || !finished.has(`${entry.id} ${entry.messageId}`)) continue;
         progress.settled(entry);

@@ -16,6 +16,7 @@ import { backoffMs, isWaybillError, wait, waybillError } from "@waybill/core";
 import { createDeadLetters, deadLetterMigrations } from "@waybill/dead-letter";
 import { createLedger, type LedgerFacts, listStreams, outboxMigrations } from "@waybill/outbox";
 import { type Connection, checkSchema, namespace } from "@waybill/sql";
+import { createSpill } from "./create-spill.ts";
 import { createSubscriptionRow } from "./create-subscription-row.ts";
 import { healthOf, type RelayHealth } from "./health.ts";
 import { lineageProblem, stopForOperator } from "./lineage.ts";
@@ -55,6 +56,7 @@ export function createRelay(options: RelayOptions): Relay {
     ledger: createLedger({ space, stream }),
     row: createSubscriptionRow(space, stream, subscription),
     deadLetters: createDeadLetters(space),
+    spill: createSpill(space, stream, subscription),
     reader: { origin: "relay", name: `${stream}/${subscription}` },
   };
   const owner = randomUUID();

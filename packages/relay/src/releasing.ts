@@ -6,19 +6,25 @@
  *                        ▲                  (a discard is refused from here on)   └── refused again: dead; what was held stays held
  *                        └── until the lane has no open row: newer messages have joined meanwhile
  *
+ * A topic that is stopped (policy `stop`) publishes these and nothing else. It goes on when the table was asked, and answered that none of its rows
+ * is dead or released, while no insert of ours was on its way.
+ *
  * A crash between publish and done publishes again; the state says released, so the next session finds it.
  */
 import { backoffMs, wait } from "@waybill/core";
 import type { DeadLetter, ReleasedLane } from "@waybill/dead-letter";
 import type { OwnedTx } from "@waybill/sql";
+import type { Bringing } from "./bringing.ts";
 import type { Calling } from "./calling.ts";
 import type { GivingUp } from "./giving-up.ts";
+import { keyPolicyOf } from "./key-policy.ts";
 import type { Lane } from "./lanes.ts";
 import { laneOutcome, type Verdict } from "./outcomes.ts";
 import { type Headers, headerParser, outgoingDeadLetter, unreadableReason } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { soloDeathsMax } from "./solo.ts";
+import { notSent, publishApart } from "./taking-apart.ts";
 import type { Waiting } from "./waiting.ts";
 
 const lookMs = 1_000;
@@ -61,6 +67,7 @@ export function createReleasing(
   calling: Calling,
   waiting: Waiting,
   givingUp: GivingUp,
+  bringing: Bringing,
   judge: RejectionJudge,
   /** Publishing alone: writes down what goes next, durably. False: the session has been ended. */
   announce: (messageId: string, sequence: bigint) => Promise<boolean>,
@@ -107,6 +114,19 @@ export function createReleasing(
     return ready;
   };
 
+  /** True if nothing of ours was inserted since `inserts` was read, nor under way then or now. */
+  const isStillTrue = (inserts: number, wasInserting: boolean): boolean =>
+    !wasInserting && !givingUp.isInserting && inserts === givingUp.inserts;
+
+  /** Lets topics go on that were stopped and have nothing undecided any more. */
+  const resumeDecided = async (inserts: number, wasInserting: boolean): Promise<void> => {
+    const stopped = [...lanes.topics.values()].filter((topic) => topic.isStopped);
+    if (stopped.length === 0) return;
+    const undecided = new Set(await deadLetters.undecidedTopics(connections.upkeep, reader));
+    if (session.ended.aborted || !isStillTrue(inserts, wasInserting)) return;
+    for (const topic of stopped) if (!undecided.has(topic.name)) waiting.resumeTopic(topic);
+  };
+
   const look = async (): Promise<void> => {
     const { inserts } = givingUp;
     const wasInserting = givingUp.isInserting;
@@ -114,7 +134,9 @@ export function createReleasing(
     const summary = await deadLetters.summary(connections.upkeep, reader);
     if (session.ended.aborted) return;
     // Only an answer to a question that no insert of ours overlapped tells that nothing is open now.
-    if (!summary.hasOpenRows && !wasInserting && !givingUp.isInserting && inserts === givingUp.inserts) givingUp.nothingIsOpen();
+    if (!summary.hasOpenRows && isStillTrue(inserts, wasInserting)) givingUp.nothingIsOpen();
+    await resumeDecided(inserts, wasInserting);
+    if (session.ended.aborted) return;
     let ready = 0;
     // Page by page, so that lanes that get nowhere hide no others; where there are very many, the next look goes on.
     for (let pages = summary.hasOpenRows ? pagesMax : 0; pages > 0; pages -= 1) {
@@ -153,6 +175,7 @@ export function createReleasing(
   const refuse = async (lane: Lane, letter: DeadLetter, reason: string, { times, mayBeStored }: Tried): Promise<void> => {
     session.report({ name: "relay.deadLettering", messageId: letter.messageId, sequence: letter.sequence, reason });
     tried.delete(letter.sequence);
+    if (keyPolicyOf(settings, lane.topic.name) === "stop") waiting.stopTopic(lane.topic);
     const isFenced = await givingUp.fenced("refuse released", async (tx) => {
       await deadLetters.refuse(tx, reader, letter, { reason, attempts: times, mayBeStored });
     });
@@ -163,6 +186,7 @@ export function createReleasing(
 
   /** Deals with the row a lane stopped at. */
   const settle = async (lane: Lane, letter: DeadLetter, verdict: Verdict): Promise<Rest> => {
+    if (verdict.kind === "failed" && verdict.reason === notSent) return "waits";
     progress.survived(letter.sequence);
     const before = tried.get(letter.sequence) ?? untried;
     if (verdict.kind === "rejected") {
@@ -172,9 +196,11 @@ export function createReleasing(
       return reason === null ? "waits" : "nothing";
     }
     if (verdict.kind !== "failed") return "more";
-    const after = { times: before.times + (verdict.scope === "message" ? 1 : 0), mayBeStored: before.mayBeStored || verdict.mayBeStored };
+    const isUnknown = verdict.scope === "message" && verdict.mayBeStored;
+    const scope = isUnknown && waiting.isTopicsFault(lane.topic, before.times === 0) ? "topic" : verdict.scope;
+    const after = { times: before.times + (scope === "message" ? 1 : 0), mayBeStored: before.mayBeStored || verdict.mayBeStored };
     tried.set(letter.sequence, after);
-    const afterMs = waitAfter(lane, verdict, after.times);
+    const afterMs = waitAfter(lane, { ...verdict, scope }, after.times);
     if (afterMs === null) {
       await refuse(lane, letter, `attemptsExhausted:${verdict.reason}`, after);
       return "nothing";
@@ -185,7 +211,7 @@ export function createReleasing(
       topic: lane.topic.name,
       attempt: after.times,
       afterMs,
-      scope: verdict.scope,
+      scope,
       reason: verdict.reason,
       mayBeStored: after.mayBeStored,
     });
@@ -222,7 +248,10 @@ export function createReleasing(
     const sendable = hopelessAt === -1 ? letters : letters.slice(0, hopelessAt);
     const messages = sendable.map((letter, place) => outgoingDeadLetter(letter, headers[place] ?? new Map()));
     if (session.isSolo && !(await announce(first.messageId, first.sequence))) return "nothing";
-    const outcomes = await calling.publish(messages);
+    const mayGoOn = (): boolean => !session.isDraining && lane.topic.waitsUntilMs === 0;
+    const outcomes = await publishApart(calling.publish, messages, mayGoOn, (count) =>
+      session.report({ name: "relay.takenApart", topic: lane.topic.name, messages: count }),
+    );
     if (outcomes === null || session.ended.aborted) return "nothing";
     const { confirmed, verdict } = laneOutcome(outcomes, 0, messages.length);
     const done = sendable.slice(0, confirmed);
@@ -249,6 +278,7 @@ export function createReleasing(
     const { openLanes } = await deadLetters.lookUp(connections.upkeep, reader, [], [{ topic: lane.topic.name, key: lane.key }]);
     lane.isOpen = openLanes.length > 0;
     lane.hasHeld = openLanes[0]?.hasHeld ?? false;
+    await bringing.refresh([lane]);
   };
 
   return {

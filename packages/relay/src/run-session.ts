@@ -9,11 +9,13 @@
 import { type Clock, type Timer, withDeadline } from "@waybill/core";
 import type { LedgerFacts } from "@waybill/outbox";
 import { holdLease } from "@waybill/sql";
+import { createBringing, spilledTopics } from "./bringing.ts";
 import { createCalling } from "./calling.ts";
 import { createCursor } from "./cursor.ts";
 import { createDelayedMoving } from "./delayed.ts";
 import { createGivingUp } from "./giving-up.ts";
 import { watchHoles } from "./hole-watch.ts";
+import { keyPolicyOf } from "./key-policy.ts";
 import { createLanes, type Entry } from "./lanes.ts";
 import { watchLineage } from "./lineage.ts";
 import { createLoading } from "./loading.ts";
@@ -25,6 +27,7 @@ import { createReleasing, type RejectionJudge } from "./releasing.ts";
 import { createSaving } from "./saving.ts";
 import type { RelayParts, RelayReport, Session, SessionConnections } from "./session.ts";
 import type { SoloStart } from "./solo.ts";
+import { createSpilling } from "./spilling.ts";
 import type { Acquisition } from "./subscriptions.ts";
 import { keepUp } from "./upkeep.ts";
 import { createWaiting } from "./waiting.ts";
@@ -63,6 +66,7 @@ export interface RunningSession {
   readonly isCaughtUp: boolean;
   readonly isFull: boolean;
   readonly delayedDueMs: number;
+  readonly spilledTopics: readonly string[];
   wake(): void;
 }
 
@@ -134,17 +138,27 @@ export async function runSession(
     if (await row.settleAcquisition(connections.save, fence, found)) start.onSettled();
     else lease.lose();
     if (solo.died !== null) report({ name: "relay.soloDeathCounted", sequence: solo.died, deaths: solo.deaths.get(solo.died) ?? 0 });
-    return parts.deadLetters.summary(connections.lookUp, parts.reader);
+    const letters = await parts.deadLetters.summary(connections.lookUp, parts.reader);
+    const highestCopy = await parts.spill.highestSequence(connections.lookUp);
+    const undecided = letters.hasOpenRows ? await parts.deadLetters.undecidedTopics(connections.lookUp, parts.reader) : [];
+    return {
+      hasOpenRows: letters.hasOpenRows,
+      highest: highestOf(letters.highestSequence, highestCopy),
+      stopped: undecided.filter((topic) => keyPolicyOf(settings, topic) === "stop"),
+      spilled: highestCopy === null ? [] : await spilledTopics(session),
+    };
   };
 
   const loops: Promise<void>[] = [];
   try {
-    const summary = await prepare();
+    const found = await prepare();
     const kick = (): void => publishing.pump();
     const saving = createSaving(session, progress);
     const calling = createCalling(session);
-    const waiting = createWaiting(session, progress, kick);
-    const givingUp = createGivingUp(session, progress, summary.hasOpenRows);
+    const waiting = createWaiting(session, progress, kick, () => bringing.wake());
+    for (const name of found.stopped) waiting.stopTopic(session.lanes.topic(name));
+    const givingUp = createGivingUp(session, progress, waiting, found.hasOpenRows);
+    const bringing = createBringing(session, progress, givingUp, found.spilled, kick);
     const loading = createLoading(session, progress, waiting, kick);
     const announceNext = (messageId: string, sequence: bigint): Promise<boolean> =>
       announce(session, progress, saving, messageId, sequence);
@@ -152,28 +166,35 @@ export async function runSession(
       judgeRejection: (topic, reason) => publishing.judgeRejection(topic, reason),
       noteSuccess: (topic) => publishing.noteSuccess(topic),
     };
-    const releasing = createReleasing(session, progress, calling, waiting, givingUp, judge, announceNext, kick);
-    const publishing = createPublishing(session, progress, calling, waiting, givingUp, {
+    const releasing = createReleasing(session, progress, calling, waiting, givingUp, bringing, judge, announceNext, kick);
+    const publishing = createPublishing(session, progress, calling, waiting, givingUp, bringing, {
       load: loading.load,
       resumeLoading: loading.resume,
       publishReleased: releasing.publishReleased,
     });
-    const reading = createReading(session, progress, waiting, givingUp, summary, kick);
+    const reading = createReading(session, progress, waiting, givingUp, bringing, found.highest, kick);
     const delayed = createDelayedMoving(session, reading.wake);
+    const spilling = createSpilling(session, progress, givingUp, bringing, loading.withdraw, kick);
 
     loops.push(
       saving.run(),
       reading.run(),
       watchHoles(session, reading),
       releasing.run(),
+      bringing.run(),
+      spilling.run(),
       keepUp(session),
       delayed.run(),
       watchLineage(session, parts.ledger, facts),
     );
-    if (session.isSolo) loops.push(publishAlone(session, progress, { publishing, releasing, givingUp, saving, load: loading.load }));
+    const alone = { publishing, releasing, givingUp, bringing, saving, load: loading.load };
+    if (session.isSolo) loops.push(publishAlone(session, progress, alone));
     for (const loop of loops) loop.catch(fail);
     onRunning({
       session,
+      get spilledTopics() {
+        return bringing.topics;
+      },
       get isCaughtUp() {
         return reading.isCaughtUp;
       },
@@ -192,6 +213,7 @@ export async function runSession(
       session.isDraining = true;
       reading.wake();
       await calling.settled(settings.drainMs);
+      await bringing.settled(settings.drainMs);
       await saving.save({ isDurable: false });
     } else {
       // A key is never in two calls at once: what is on the wire ends before anything is published again.
@@ -210,6 +232,11 @@ export async function runSession(
   // One that publishes alone may sit in a call that never settles; it does nothing any more when it wakes.
   await withDeadline(clock, loopsMs, Promise.allSettled(loops));
   return hasFailed ? { kind: "failed", cause, wasSolo: session.isSolo, isHeld } : { kind: "drained", isHeld };
+}
+
+function highestOf(one: bigint | null, other: bigint | null): bigint | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
 }
 
 async function release(

@@ -12,6 +12,7 @@ import type { Connection, HeldLease, Namespace } from "@waybill/sql";
 import type { Cursor } from "./cursor.ts";
 import type { Entry, Lanes } from "./lanes.ts";
 import type { RelaySettings } from "./options.ts";
+import type { Spill } from "./spill.ts";
 import type { Fence, SubscriptionRow } from "./subscriptions.ts";
 
 /** An event before it is told whose it is. */
@@ -28,6 +29,7 @@ export interface RelayParts {
   readonly ledger: Ledger;
   readonly row: SubscriptionRow;
   readonly deadLetters: DeadLetters;
+  readonly spill: Spill;
   readonly reader: Reader;
 }
 

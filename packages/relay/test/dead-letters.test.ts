@@ -340,7 +340,12 @@ await forEachDatabase((server) =>
         await fixture.appendMany(30, "'orders', null, '{}'");
         const transport = memoryTransport();
         for (let code = 0; code < 4; code += 1)
-          transport.inject({ kind: "reject", reason: `reason${code}`, times: 8, when: ({ sequence }) => Number(sequence) % 4 === code });
+          transport.inject({
+            kind: "reject",
+            reason: `reason${code}`,
+            times: 1_000,
+            when: ({ sequence }) => Number(sequence) % 4 === code,
+          });
         const relay = fixture.start({ memory: transport, callsPerTopicMax: 2 });
         await waitUntil(async () => (await fixture.letters()).length === 30, { what: "all are dead" });
         transport.heal();

@@ -75,7 +75,8 @@ export async function endOthers(application: Application): Promise<void> {
 }
 
 async function emptyTables(application: Application): Promise<void> {
-  const tables = ["outbox", "outbox_id", "outbox_delayed", "subscription", "dead_letter", "audit"].map((name) => `waybill_${name}`);
+  const names = ["outbox", "outbox_id", "outbox_delayed", "subscription", "dead_letter", "spill", "audit"];
+  const tables = names.map((name) => `waybill_${name}`);
   if (application.dialect === "postgres") {
     await application.run("set lock_timeout = '10s'");
     await application.run(`truncate ${tables.join(", ")} restart identity`);

@@ -7,6 +7,8 @@ import {
   type ListedDeadLetter,
   listDeadLetters,
   redriveDeadLetters,
+  type ShownDeadLetter,
+  showDeadLetters,
 } from "@waybill/dead-letter";
 import type { Database, Namespace } from "@waybill/sql";
 import type { CommandDefinition } from "../command.ts";
@@ -17,12 +19,16 @@ import {
   database,
   dryRun,
   json,
+  key,
   limit,
   messageId,
+  only,
   origin,
   prefix,
   reader,
+  reason,
   schema,
+  since,
   state,
   topic,
   type,
@@ -33,14 +39,14 @@ import {
 import { placeOf } from "../tables.ts";
 import { canAsk, confirm, plain, printJson, printResult, printTable } from "../terminal.ts";
 
-const filters = [origin, reader, topic, type, messageId] as const;
+const filters = [origin, reader, topic, type, messageId, key, reason] as const;
 const place = [database, schema, prefix] as const;
 const decision = [all, dryRun, yes, who, why] as const;
 
 export const deadLetterList: CommandDefinition = {
   path: ["dead-letter", "list"],
   description: "List messages that were given up, or wait behind one that was",
-  settings: [...place, ...filters, state, limit],
+  settings: [...place, ...filters, since, state, limit],
   async run(configuration) {
     const { opened, space } = configuration.checked(placeOf(configuration));
     try {
@@ -60,17 +66,37 @@ export const deadLetterList: CommandDefinition = {
   },
 };
 
+export const deadLetterShow: CommandDefinition = {
+  path: ["dead-letter", "show"],
+  description: "Show one message that was given up or waits, with its headers and its payload",
+  settings: [...place, messageId, origin, reader],
+  async run(configuration) {
+    const wanted = configuration.get(messageId);
+    if (wanted === null) configuration.complain(messageId.name, "is needed");
+    const { opened, space } = configuration.checked(placeOf(configuration));
+    try {
+      const found = await showDeadLetters(opened, space, wanted ?? "", filterOf(configuration));
+      if (configuration.get(json)) printJson({ deadLetters: found.map(toShown) });
+      else for (const letter of found) printShown(letter);
+      if (found.length === 0 && configuration.get(json) !== true) printResult("None.");
+      return found.length === 0 ? exitCodes.failed : exitCodes.done;
+    } finally {
+      await opened.close();
+    }
+  },
+};
+
 export const deadLetterRedrive: CommandDefinition = {
   path: ["dead-letter", "redrive"],
   description: "Put dead letters back on their way, under their old ids; what waits behind them follows",
-  settings: [...place, ...filters, ...decision],
+  settings: [...place, ...filters, since, ...decision],
   run: (configuration) => decide(configuration, { verb: "redrive", done: "put back on their way", run: redriveDeadLetters }),
 };
 
 export const deadLetterDiscard: CommandDefinition = {
   path: ["dead-letter", "discard"],
   description: "Close dead letters, or messages that wait behind one, for good: they are never published",
-  settings: [...place, ...filters, ...decision],
+  settings: [...place, ...filters, since, only, ...decision],
   run: (configuration) => decide(configuration, { verb: "discard", done: "discarded", run: discardDeadLetters }),
 };
 
@@ -111,7 +137,28 @@ function report(configuration: Configuration, rows: number, done: string, code: 
 
 function filterOf(configuration: Configuration): DeadLetterFilter {
   const entries = filters.map((setting) => [setting.name, configuration.get<string>(setting)] as const);
-  return Object.fromEntries(entries.filter(([, value]) => value !== null));
+  const sinceMs = configuration.get(since);
+  const ofState = configuration.get(only);
+  return {
+    ...Object.fromEntries(entries.filter(([, value]) => value !== null)),
+    ...(sinceMs === null ? {} : { sinceMs }),
+    ...(ofState === null ? {} : { state: ofState }),
+  };
+}
+
+/** JSON has no bytes: they are shown as base64. */
+function toShown({ payload, ...letter }: ShownDeadLetter): object {
+  if (payload instanceof Uint8Array) return { ...letter, payload: null, payloadBase64: Buffer.from(payload).toString("base64") };
+  return { ...letter, payload, payloadBase64: null };
+}
+
+function printShown(letter: ShownDeadLetter): void {
+  print([letter], Number.POSITIVE_INFINITY);
+  const { headers, payload } = letter;
+  printResult(`HEADERS ${headers === null ? "-" : plain(headers)}`);
+  if (payload === null) printResult("PAYLOAD none: a tombstone");
+  else if (typeof payload === "string") printResult(`PAYLOAD ${plain(payload)}`);
+  else printResult(`PAYLOAD (base64) ${Buffer.from(payload).toString("base64")}`);
 }
 
 function print(found: readonly ListedDeadLetter[], most: number): void {

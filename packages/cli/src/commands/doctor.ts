@@ -153,6 +153,7 @@ function rightsOfARelay({ dialect }: Namespace, streams: readonly string[]): rea
     { table: "stream", column: "name", rights: ["select", "update"] },
     { table: "subscription", column: "last_id", rights: ["select", "insert", "update"] },
     { table: "dead_letter", column: "state", rights: ["select", "insert", "update", "delete"] },
+    { table: "spill", column: "sequence", rights: ["select", "insert", "delete"] },
     { table: "audit", column: "who", rights: ["insert"] },
     { table: "migration", column: "name", rights: ["select"] },
   ];

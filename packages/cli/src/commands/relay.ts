@@ -21,6 +21,7 @@ import {
   database,
   drainDeadlineMs,
   from,
+  keyPolicies,
   keyPolicy,
   leaseMs,
   logLevel,
@@ -46,7 +47,7 @@ const scrapeDeadlineMs = 1_000;
 const checkDeadlineMs = 8_000;
 
 const outward = [database, ...transportSettings] as const;
-const which = [stream, subscription, from, onlyTopics, onlyTypes, schema, prefix, keyPolicy, leaseMs] as const;
+const which = [stream, subscription, from, onlyTopics, onlyTypes, schema, prefix, keyPolicy, keyPolicies, leaseMs] as const;
 const around = [admin, readyMaxAgeMs, drainDeadlineMs, logLevel] as const;
 
 export const relay: CommandDefinition = {
@@ -216,6 +217,7 @@ function relayOptionsOf(configuration: Configuration): Omit<RelayOptions, "datab
     schema: configuration.get(schema),
     prefix: configuration.get(prefix),
     keyPolicy: configuration.get(keyPolicy),
+    keyPolicies: configuration.get(keyPolicies) as RelayOptions["keyPolicies"] | null,
     leaseMs: configuration.get(leaseMs),
   };
   const backoffs = relayBackoffs.flatMap(({ option, firstMs, maxMs }) => {

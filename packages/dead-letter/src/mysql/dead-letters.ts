@@ -44,6 +44,7 @@ import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
 import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
+import { undecidedTopics } from "./statements/undecided-topics.ts";
 
 /** The most rows that one insert carries. */
 const insertRowsMax = 200;
@@ -75,6 +76,7 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
     removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
+    undecidedTopics: undecidedTopics(table),
   };
 
   const change = (tx: OwnedTx, positions: readonly string[], from: DeadLetterState, to: DeadLetterState): Promise<number> =>
@@ -112,6 +114,11 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
         else openLanes.push({ ...(lanes[Number(row.place) - 1] as Lane), hasHeld: Number(row.has_held) === 1 });
       }
       return { finished, openLanes };
+    },
+
+    async undecidedTopics(statements, reader) {
+      const rows = await statements.query(sql.undecidedTopics, [...readerOf(reader), ...readerOf(reader)]);
+      return rows.map(({ topic }) => String(topic));
     },
 
     async findReleased(statements, reader, lanesMax, after = null) {

@@ -15,6 +15,7 @@ import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
 import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
+import { undecidedTopics } from "./statements/undecided-topics.ts";
 
 /** The most rows that one insert carries. */
 const insertRowsMax = 500;
@@ -39,6 +40,7 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
+    undecidedTopics: undecidedTopics(table),
   };
   return {
     table,
@@ -72,6 +74,11 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
         else openLanes.push({ topic: String(row.topic), key: String(row.key), hasHeld: row.has_held === true });
       }
       return { finished, openLanes };
+    },
+
+    async undecidedTopics(statements, reader) {
+      const rows = await statements.query(sql.undecidedTopics, [reader.origin, reader.name]);
+      return rows.map(({ topic }) => String(topic));
     },
 
     async findReleased(statements, reader, lanesMax, after = null) {

@@ -16,5 +16,8 @@ export const messages = catalogue({
   braked: type("braked"),
   throws: type("throws"),
   deadly: type("deadly"),
+  slow: type("slow"),
+  whole: type("whole"),
+  stops: type("stops"),
 });
 export type Topic = keyof typeof messages;

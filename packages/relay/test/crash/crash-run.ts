@@ -82,6 +82,7 @@ export async function crashRun(server?: string): Promise<CrashRun> {
     where s.last_id >= (select coalesce(max(id), 0) from waybill_outbox) and ${noHoles}
       and not exists (select 1 from waybill_outbox_delayed)
       and not exists (select 1 from waybill_dead_letter where state in ('dead', 'held', 'released'))
+      and not exists (select 1 from waybill_spill)
       and not exists (select 1 from waybill_outbox where type = 'test.old.v1')`;
 
   const write = async (topic: Topic, key: string, note: string, end: "commit" | "rollback", options: AppendOptions): Promise<string> => {
@@ -113,6 +114,7 @@ export async function crashRun(server?: string): Promise<CrashRun> {
         isStrict: false,
         repairedKey: null,
         transportName: "",
+        spillAfterMs: 60_000,
         ...given,
       };
       const child = await startChild(program, { args: [JSON.stringify(options)] });

@@ -51,6 +51,17 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.parkedReading": "work",
   "relay.topicBraked": "work",
   "relay.topicReleased": "work",
+  "relay.breakerOpened": "work",
+  "relay.breakerClosed": "work",
+  "relay.topicStopped": "work",
+  "relay.topicResumed": "work",
+  "relay.takenApart": "work",
+  "relay.spilling": "work",
+  "relay.spilled": "work",
+  "relay.spillReading": "work",
+  "relay.spillRead": "work",
+  "relay.spillDeleting": "work",
+  "relay.spillDeleted": "work",
   "relay.cursorSaving": "work",
   "relay.cursorSaved": "work",
   "relay.deadLettering": "work",
@@ -123,6 +134,11 @@ const occurrences = process.env["WAYBILL_TEST_ALL"] === "1" ? [1, 2, 3] : [1];
 const once: ReadonlySet<string> = new Set([
   "relay.started",
   "relay.topicReleased",
+  "relay.breakerOpened",
+  "relay.breakerClosed",
+  "relay.topicStopped",
+  "relay.topicResumed",
+  "relay.takenApart",
   "relay.draining",
   "relay.leaseReleasing",
   "relay.leaseReleased",
@@ -162,8 +178,12 @@ afterEach(() => run.close());
 /** Dead letters and held messages from an earlier relay, redriven: the next one finds them released. */
 async function leaveReleasedLetters(): Promise<void> {
   for (const note of ["poison", "behind it", "last"]) await run.write("reject", "earlier", note);
+  await run.write("stops", "earlier", "poison");
   const earlier = await run.startRelay({ isStrict: true });
-  await earlier.waitFor((event) => event["name"] === "relay.held", { deadlineMs: 15_000 });
+  await Promise.all([
+    earlier.waitFor(named("relay.held"), { deadlineMs: 15_000 }),
+    earlier.waitFor((event) => event["name"] === "relay.deadLettered" && event["sequence"] === "4", { deadlineMs: 15_000 }),
+  ]);
   earlier.tell("stop");
   await earlier.exited;
   await run.redrive();
@@ -175,6 +195,9 @@ async function writeWork(): Promise<void> {
     await run.write("orders", "a", "taken back", "rollback");
     await run.write("flaky", `f${round % 2}`, `flaky ${round}`);
     await run.write("reject", "poisoned", round === 1 ? "poison" : `fine ${round}`);
+    await run.write("slow", `s${round % 3}`, `slow ${round}`);
+    await run.write("stops", `t${round}`, "behind what stops");
+    await run.write("whole", `w${round}`, round === 2 ? "poison" : "beside it");
   }
   for (let count = 0; count < 13; count += 1) await run.write("braked", `k${count}`, "refused at first");
   await run.write("orders", "large", "x".repeat(50_000));
@@ -382,7 +405,13 @@ await forEachDatabase((server) => {
         test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
           run = await crashRun(server.name);
           const provoke = await prepare(scenario);
-          const victim = await run.startRelay({ isStrict: true, repairedKey: "earlier", kill: { name, nth, signal: "SIGKILL" } });
+          const victim = await run.startRelay({
+            isStrict: true,
+            repairedKey: "earlier",
+            // What somebody is about to remove is to be parked then, and not copied.
+            spillAfterMs: scenario === "removed" ? 60_000 : 40,
+            kill: { name, nth, signal: "SIGKILL" },
+          });
           const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
           await victim.waitFor(named(name), { deadlineMs: 20_000, what: name });
           expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });

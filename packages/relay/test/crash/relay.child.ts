@@ -7,6 +7,8 @@
  *     flaky    fails for the topic's sake, twice          reject   rejects payloads that say "poison" while it is strict
  *     stuck    fails for the topic's sake while strict    braked   rejects eleven times in a row while strict, then confirms
  *     throws   the whole call throws, once                deadly   the process dies on payloads that say "killer", before they are noted
+ *     slow     fails for the topic's sake, ten times      whole    rejects whole calls that have a payload that says "poison" while strict
+ *     stops    as reject, and a dead letter stops it
  */
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { digest } from "@waybill/auditor";
@@ -37,6 +39,7 @@ export interface RelayChildOptions {
   /** A key whose messages are taken all the same: somebody repaired what was wrong with it. */
   readonly repairedKey: string | null;
   readonly transportName: string;
+  readonly spillAfterMs: number;
 }
 
 const options = JSON.parse(process.argv[2] ?? "{}") as RelayChildOptions;
@@ -65,6 +68,7 @@ const error = (reason: string) => waybillError("WAYBILL_TRANSPORT", "As the test
 let flakyFailures = 0;
 let brakedRejections = 0;
 let throws = 0;
+let slowFailures = 0;
 
 const outcomeOf = (message: OutgoingMessage): PublishOutcome => {
   const says = (text: string): boolean => Buffer.from(message.payload ?? []).includes(text);
@@ -72,7 +76,8 @@ const outcomeOf = (message: OutgoingMessage): PublishOutcome => {
   if (isStrict) {
     if (message.topic === "flaky" && flakyFailures++ < 2) return { kind: "retry", scope: "topic", error: error("flaky") };
     if (message.topic === "stuck") return { kind: "retry", scope: "topic", error: error("stuck") };
-    if (message.topic === "reject" && says("poison") && message.key !== options.repairedKey)
+    if (message.topic === "slow" && slowFailures++ < 10) return { kind: "retry", scope: "topic", error: error("slow") };
+    if (["reject", "stops"].includes(message.topic) && says("poison") && message.key !== options.repairedKey)
       return { kind: "rejected", error: error("poison") };
     if (message.topic === "braked" && brakedRejections++ < 11) return { kind: "rejected", error: error("braked") };
     if (message.topic === "throws" && throws++ < 1) throw new Error("as the test wants it");
@@ -87,6 +92,8 @@ const transport: Transport = {
   publish: async (batch, { mayWrite }) => {
     const stopped = new Set<string>();
     const outcomes: PublishOutcome[] = [];
+    const isPoisoned = ({ topic, payload }: OutgoingMessage): boolean => topic === "whole" && Buffer.from(payload ?? []).includes("poison");
+    if (isStrict && batch.some(isPoisoned)) return batch.map(() => ({ kind: "rejected", error: error("poison") }));
     for (const message of batch) {
       const lane = `${message.topic}/${message.key ?? message.id}`;
       if (mayWrite?.() === false) outcomes.push({ kind: "retry", scope: "transport", error: error("leaseLost") });
@@ -117,6 +124,8 @@ await createRelay({
   topicBackoff: { firstMs: 20, maxMs: 200 },
   outageBackoff: { firstMs: 20, maxMs: 200 },
   saveMs: 50,
+  keyPolicies: { stops: "stop" },
+  spillAfterMs: options.spillAfterMs,
   holeFenceAfterMs: 200,
   onEvent: (event) => {
     tellParent(event);

@@ -14,6 +14,9 @@ export const matchesFilter = `and (? is null or letter.origin = ?)
     and (? is null or cast(letter.topic as binary) = cast(? as binary))
     and (? is null or cast(letter.type as binary) = cast(? as binary))
     and (? is null or letter.message_id = ?)
+    and (? is null or cast(letter.\`key\` as binary) = cast(? as binary))
+    and (? is null or cast(letter.reason as binary) = cast(? as binary))
+    and (? is null or letter.given_up_at >= timestampadd(microsecond, cast(? as signed), '1970-01-01'))
     and (? is null
          or letter.origin > ?
          or (letter.origin = ? and letter.reader > ?)
@@ -22,8 +25,8 @@ export const matchesFilter = `and (? is null or letter.origin = ?)
 
 /** The values of `matchesFilter`. */
 export function matchesFilterValues(filter: DeadLetterFilter, after: DeadLetterPlace | null): SqlValue[] {
-  const [origin = null, reader, state = null, topic = null, type = null, messageId] = filterValues(filter);
-  const given = [origin, bytesOrNull(reader), state, topic, type, bytesOrNull(messageId)].flatMap((value) => [value, value]);
+  const [origin = null, reader, state = null, topic = null, type = null, messageId, ...others] = filterValues(filter);
+  const given = [origin, bytesOrNull(reader), state, topic, type, bytesOrNull(messageId), ...others].flatMap((value) => [value, value]);
   const [afterOrigin = null, afterReader, sequence = null, afterId] = placeValues(after);
   const beyondReader = [afterOrigin, bytesOrNull(afterReader)];
   return [...given, afterOrigin, afterOrigin, ...beyondReader, ...beyondReader, sequence, ...beyondReader, sequence, bytesOrNull(afterId)];

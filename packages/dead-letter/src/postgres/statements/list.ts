@@ -1,10 +1,10 @@
 import type { Identifier } from "@waybill/sql";
+import { matchesFilter } from "./matches-filter.ts";
 
 /**
  * Lists rows without their payload, in the order of the primary key.
  *
- * $1 origin · $2 reader · $3 state · $4 topic · $5 type · $6 message id: null asks for any · $7, $8, $9, $10 origin, reader, sequence
- * and message id of the last row that was seen, or four nulls · $11 the most rows.
+ * $1 to $13 the filter and the last row that was seen, see `matches-filter.ts` · $14 the most rows.
  *
  * No row: nothing (more) matches. With origin and reader given, served by the primary key.
  */
@@ -17,12 +17,6 @@ export const listDeadLetters = (letters: Identifier): string => `
          (extract(epoch from given_up_at) * 1000)::text as given_up_at_ms,
          (extract(epoch from decided_at) * 1000)::text as decided_at_ms
   from ${letters}
-  where ($1::text is null or origin = $1)
-    and ($2::text is null or reader = $2)
-    and ($3::text is null or state = $3)
-    and ($4::text is null or topic = $4)
-    and ($5::text is null or type = $5)
-    and ($6::text is null or message_id = $6)
-    and ($7::text is null or (origin, reader, sequence, message_id) > ($7, $8, $9::bigint, $10))
+  where ${matchesFilter(1)}
   order by origin, reader, sequence, message_id
-  limit $11`;
+  limit $14`;
