@@ -22,6 +22,7 @@ const benches = {
   "open-write": beside("open-write"),
   depth: beside("depth"),
   idle: beside("idle"),
+  latency: beside("latency"),
   peers: "packages/relay/dist-programs/bench/peers.js",
   append: "packages/outbox/dist-programs/bench/append.js",
   inbox: "packages/inbox/dist-programs/bench/inbox.js",

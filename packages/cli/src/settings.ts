@@ -176,6 +176,11 @@ export const leaseMs: Setting<number> = wholeNumber("leaseMs", "a standby takes 
   defaultNote: "10000",
 });
 
+export const hint: Setting<boolean> = switchedOn(
+  "hint",
+  "PostgreSQL: let writers that call createHint wake the relay, on one connection more",
+);
+
 /** Numbers that the relay takes as they are. */
 export const relayNumbers: readonly Setting<number>[] = [
   wholeNumber("publishDeadlineMs", "after this an unanswered message is sent again", { defaultNote: "10000" }),

@@ -175,6 +175,10 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.delayedNotMoved"; readonly reason: string }
     /** The server's settings promise less than they could; each says which and what it means. Told by a relay that takes the lease. */
     | { readonly name: "relay.settingsDoubtful"; readonly warnings: readonly string[] }
+    /** PostgreSQL: hints of writers wake this relay from now on. */
+    | { readonly name: "relay.hintListening" }
+    /** Hints do not arrive for now: `pooled`, or why the connection could not be had or ended. Polling goes on as always. */
+    | { readonly name: "relay.hintLost"; readonly reason: string }
     /** Too many ranges are open: nothing new is read until some end. */
     | { readonly name: "relay.rangesFull"; readonly ranges: number; readonly topics: readonly string[] }
     /** All memory is dropped and everything starts again from the saved cursor (rule R1). */
@@ -225,6 +229,9 @@ export type InboxEvent = OfConsumer &
     | { readonly name: "inbox.draining" }
     | { readonly name: "inbox.stopped" }
   );
+
+/** A hint to relays did not get through: they find what was committed by their poll. */
+export type OutboxEvent = { readonly name: "outbox.hintLost"; readonly stream: string };
 
 export type SqlEvent =
   /** A connection of ours was destroyed: its deadline passed, or the server or network ended it. */
@@ -318,7 +325,7 @@ export type SourceEvent = OfSource &
     | { readonly name: "source.stopped" }
   );
 
-export type WaybillEvent = RelayEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent | SourceEvent;
+export type WaybillEvent = RelayEvent | OutboxEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent | SourceEvent;
 
 /** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
 export type OnEvent = (event: WaybillEvent) => void;

@@ -18,6 +18,7 @@ export type {
   InboxEvent,
   KafkaEvent,
   OnEvent,
+  OutboxEvent,
   RabbitmqEvent,
   RelayEvent,
   SourceEvent,

@@ -1,6 +1,9 @@
 /** What removing history is told, and what it tells, on either database. */
 import type { Clock } from "@waybill/core";
-import type { OwnedTx } from "@waybill/sql";
+import type { OwnedTx, Statements, Units } from "@waybill/sql";
+
+/** What removing history runs on: a `Database`, or a connection of its own. */
+export type HistoryStatements = Units & Pick<Statements, "execute">;
 
 export interface HistorySettings {
   /** Asked in each step's own transaction, once nobody else can do upkeep or set a subscription back. */

@@ -42,11 +42,16 @@ export { addRange, countIds, hasId, intersectRanges, normaliseRanges, rangesFrom
 export type { DelayedMessages, MoveDueOptions, MovedDue, PassedOver } from "./delayed-messages.ts";
 export { createDelayedMessages, nothingPassedOver } from "./delayed-messages.ts";
 
+// Waking relays
+
+export type { Hint, HintOptions } from "./create-hint.ts";
+export { createHint, hintChannel } from "./create-hint.ts";
+
 // Tables and their upkeep
 
 export type { CreatedStream, CreateStreamOptions } from "./create-stream.ts";
 export { createStream } from "./create-stream.ts";
-export type { HistoryStep, RemovedHistory } from "./history-step.ts";
+export type { HistoryStatements, HistoryStep, RemovedHistory } from "./history-step.ts";
 export type { KeepPartitionsOptions } from "./keep-partitions.ts";
 export { keepPartitions } from "./keep-partitions.ts";
 export type { LedgerMeasure, MeasureLedgerOptions } from "./measure-ledger.ts";

@@ -1,10 +1,12 @@
-import { namespace, type Units } from "@waybill/sql";
+import { namespace } from "@waybill/sql";
 import { expect, it } from "vitest";
+import type { HistoryStatements } from "./history-step.ts";
 import { type RemoveHistoryOptions, removeHistory } from "./remove-history.ts";
 
-const units: Units = { unitOfWork: () => Promise.reject(new Error("never asked")) };
+const never = () => Promise.reject(new Error("never asked"));
+const statements: HistoryStatements = { unitOfWork: never, execute: never };
 const problems = (options: Partial<RemoveHistoryOptions>): Promise<unknown> =>
-  removeHistory(units, { space: namespace("mysql"), lowWaterMark: async () => 1n, ...options }).then(
+  removeHistory(statements, { space: namespace("mysql"), lowWaterMark: async () => 1n, ...options }).then(
     () => null,
     (error: { facts: { problems: readonly { option: string }[] } }) => error.facts.problems.map(({ option }) => option),
   );

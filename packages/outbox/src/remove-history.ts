@@ -1,6 +1,6 @@
 import { type Clock, systemClock, throwConfigProblems, wait } from "@waybill/core";
-import type { Namespace, OwnedTx, Units } from "@waybill/sql";
-import type { HistoryStep, RemovedHistory } from "./history-step.ts";
+import type { Namespace, OwnedTx } from "@waybill/sql";
+import type { HistoryStatements, HistoryStep, RemovedHistory } from "./history-step.ts";
 import { defaultStream, ledgerTables } from "./ledger-tables.ts";
 import { removeMysqlHistory } from "./mysql/remove-history.ts";
 import { removePostgresHistory } from "./postgres/remove-history.ts";
@@ -45,7 +45,7 @@ const pauseShare = 9;
  *
  * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID, WAYBILL_DATABASE, WAYBILL_DEADLINE, WAYBILL_OUTCOME_UNKNOWN (call it again)
  */
-export async function removeHistory(units: Units, options: RemoveHistoryOptions): Promise<RemovedHistory> {
+export async function removeHistory(statements: HistoryStatements, options: RemoveHistoryOptions): Promise<RemovedHistory> {
   const { space, stream = defaultStream, lowWaterMark, clock = systemClock, onStep = () => undefined } = options;
   const { retentionMs = dayMs, idRetentionMs = 7 * dayMs, rowsMax = 1_000, deadlineMs = 15_000 } = options;
   const { pause = (tookMs) => wait(clock, Math.max(pauseMsMin, pauseShare * tookMs)) } = options;
@@ -56,5 +56,5 @@ export async function removeHistory(units: Units, options: RemoveHistoryOptions)
   ]);
   const remove = space.dialect === "postgres" ? removePostgresHistory : removeMysqlHistory;
   const settings = { lowWaterMark, retentionMs, idRetentionMs, rowsMax, deadlineMs, clock, pause, onStep };
-  return remove(units, ledgerTables(space, stream), stream, settings);
+  return remove(statements, ledgerTables(space, stream), stream, settings);
 }

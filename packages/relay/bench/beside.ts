@@ -7,12 +7,14 @@
  *     open-write   messages of other keys, beside a write transaction that stays open for 60 s
  *     depth        draining behind ten million rows of history, beside an empty ledger
  *     idle         a relay without work
+ *     latency      from COMMIT to the transport at 50 messages a second, by polling and with hints
  */
 import { type BenchmarkResult, benchmarkJson } from "@waybill/testing";
 import { type BenchServer, type Measuring, openBenchServer } from "./bench-servers.ts";
 import { measureCommits } from "./commits.ts";
 import { measureDepth } from "./depth.ts";
 import { measureIdle } from "./idle.ts";
+import { measureLatency } from "./latency.ts";
 import { measureOpenRead, measureOpenWrite } from "./open-transactions.ts";
 import { measureServerCpu } from "./server-cpu.ts";
 
@@ -25,6 +27,7 @@ const benches: Readonly<
   "open-write": measureOpenWrite,
   depth: measureDepth,
   idle: measureIdle,
+  latency: measureLatency,
 };
 
 const [, , name = "", ...rest] = process.argv;

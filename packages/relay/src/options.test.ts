@@ -40,6 +40,7 @@ describe("a relay's options", () => {
       loadedBytesMax: 33_554_432,
       pollMinMs: 2,
       pollMaxMs: 100,
+      hint: false,
       attemptsMax: 20,
       messageBackoff: { firstMs: 100, maxMs: 60_000 },
       topicBackoff: { firstMs: 100, maxMs: 5_000 },

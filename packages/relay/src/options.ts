@@ -65,6 +65,11 @@ export interface RelayOptions extends MessageFilter {
   readonly pollMinMs?: number;
   /** Default 100: wait between two reads when nothing came for a second. */
   readonly pollMaxMs?: number;
+  /**
+   * PostgreSQL, not behind a pooler. Default false. True: one connection more is opened, over which writers that call `createHint` of the outbox wake this relay.
+   * Polling goes on as always; a hint that is lost costs one wait of it.
+   */
+  readonly hint?: boolean;
   /** Default 20: tries of one message for its own sake, before it becomes a dead letter. Outages use up none. */
   readonly attemptsMax?: number;
   /** Wait between tries of one message. Default 100 ms doubling to 60 s, with full jitter. */
@@ -148,6 +153,7 @@ export function relaySettings(options: RelayOptions): RelaySettings {
     loadedBytesMax: options.loadedBytesMax ?? 33_554_432,
     pollMinMs: options.pollMinMs ?? 2,
     pollMaxMs: options.pollMaxMs ?? 100,
+    hint: options.hint ?? false,
     attemptsMax: options.attemptsMax ?? 20,
     messageBackoff: options.messageBackoff ?? { firstMs: 100, maxMs: 60_000 },
     topicBackoff: options.topicBackoff ?? { firstMs: 100, maxMs: 5_000 },
@@ -209,6 +215,8 @@ function problemsOf(settings: Omit<RelaySettings, "configHash">): ConfigProblem[
     if (value === null) continue;
     if (!Number.isInteger(value) || value < min || value > max) problems.push({ option, problem: `a whole number from ${min} to ${max}` });
   }
+  if (settings.hint && settings.database.dialect !== "postgres")
+    problems.push({ option: "hint", problem: "false: only PostgreSQL can notify; wake() of a relay works in its own process" });
   if (settings.pollMinMs > settings.pollMaxMs) problems.push({ option: "pollMinMs", problem: "at most pollMaxMs" });
   problems.push(...policyProblems(settings));
   if (settings.from !== "beginning" && settings.from !== "now") problems.push({ option: "from", problem: "beginning or now" });

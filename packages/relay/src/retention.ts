@@ -46,7 +46,7 @@ export interface RetentionRun {
  *
  * @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID, WAYBILL_DATABASE, WAYBILL_DEADLINE, WAYBILL_OUTCOME_UNKNOWN (run it again)
  */
-export async function runRetention(units: Units, options: RunRetentionOptions): Promise<RetentionRun> {
+export async function runRetention(statements: Units & Pick<Statements, "execute">, options: RunRetentionOptions): Promise<RetentionRun> {
   const { space, stream = "default", partitionIds, onStep = () => undefined } = options;
   const run = { made: 0, rows: 0, emptied: 0, dropped: 0, ids: 0 };
   const times = {
@@ -57,14 +57,14 @@ export async function runRetention(units: Units, options: RunRetentionOptions): 
   };
   const partitionsHindrance = await hindranceOf(async () => {
     if (space.dialect !== "postgres") return null;
-    const kept = await keepPartitions(units, { ...times, ...(partitionIds === undefined ? {} : { partitionIds }) });
+    const kept = await keepPartitions(statements, { ...times, ...(partitionIds === undefined ? {} : { partitionIds }) });
     if (kept.kind === "notOwner") return kept.kind;
     run.made = kept.made.length;
     for (const low of kept.made) onStep({ kind: "made", low });
     return kept.kind === "kept" ? null : kept.kind;
   });
   const historyHindrance = await hindranceOf(async () => {
-    const { hindrance, ...removed } = await removeHistory(units, {
+    const { hindrance, ...removed } = await removeHistory(statements, {
       ...times,
       lowWaterMark: async (tx) => (await readLowWaterMark(tx, space, stream))?.id ?? 0n,
       ...(options.idRetentionMs === undefined ? {} : { idRetentionMs: options.idRetentionMs }),

@@ -14,6 +14,7 @@ import { createCalling } from "./calling.ts";
 import { createCursor } from "./cursor.ts";
 import { createDelayedMoving } from "./delayed.ts";
 import { createGivingUp } from "./giving-up.ts";
+import { listenForHints } from "./hint-listening.ts";
 import { watchHoles } from "./hole-watch.ts";
 import { keyPolicyOf } from "./key-policy.ts";
 import { createLanes, type Entry } from "./lanes.ts";
@@ -176,6 +177,7 @@ export async function runSession(
     const delayed = createDelayedMoving(session, reading.wake);
     const spilling = createSpilling(session, progress, givingUp, bringing, loading.withdraw, kick);
 
+    if (settings.hint) loops.push(listenForHints(session, reading.wake));
     loops.push(
       saving.run(),
       reading.run(),

@@ -1,6 +1,7 @@
 import type { Clock, OnEvent, Random } from "@waybill/core";
 import type { Connection, StatementOptions } from "./database.ts";
 import { deadlineError } from "./deadline-error.ts";
+import { checkName } from "./identifier.ts";
 import type { Session } from "./session.ts";
 import { executeStatement, readStatement, runStatement, runTextStatement } from "./statements.ts";
 import { createUnits } from "./units.ts";
@@ -51,6 +52,12 @@ export function createConnection(session: Session, options: ConnectionOptions): 
     execute: (sql, values, statement = {}) =>
       inTurn(statement, (deadlineMs) => executeStatement(session, sql, values, statement, deadlineMs)),
     unitOfWork: (work, unit) => units.unitOfWork(work, unit),
+    async listen(channel, onNotified) {
+      const name = checkName("channel", channel);
+      if (!session.onNotified(onNotified)) return false;
+      await inTurn({}, (deadlineMs) => runStatement(session, `listen "${name}"`, [], {}, deadlineMs));
+      return true;
+    },
     close: () => session.end(closeDeadlineMs),
   };
 }

@@ -77,6 +77,11 @@ export interface Connection extends Statements, Units {
   readonly isPooled: boolean;
   /** Aborts when the connection is lost or closed. */
   readonly lost: AbortSignal;
+  /**
+   * PostgreSQL: calls back with each NOTIFY on `channel` from now on, as long as the connection lasts. False: nothing will ever come, because a
+   * pooler stands in between, or on MySQL and MariaDB. Throws as `query`, and WAYBILL_IDENTIFIER_INVALID.
+   */
+  listen(channel: string, onNotified: () => void): Promise<boolean>;
   /** Closes the connection politely, within a second; then by force. Never rejects. */
   close(): Promise<void>;
 }

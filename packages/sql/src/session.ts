@@ -61,6 +61,8 @@ export interface Session {
   run(operation: string, statement: SessionStatement, deadlineMs: number): Promise<Answer>;
   /** Lets the server wait `wantedMs` for one statement, and for us between two; never less than before. Behind a pooler it does nothing. */
   allow(wantedMs: number, deadlineMs: number): Promise<void>;
+  /** Calls back with each notification that the server sends on its own, from now on. False: none ever comes here. */
+  onNotified(listener: () => void): boolean;
   /** Ends the session at once, without a word to the server. With a code it is reported as lost; without, it was meant to end. */
   destroy(code?: string): void;
   /** Ends the session politely, within `deadlineMs`; then by force. Never rejects. */

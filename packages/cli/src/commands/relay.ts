@@ -22,6 +22,7 @@ import {
   drainDeadlineMs,
   from,
   keyPolicies,
+  hint,
   keyPolicy,
   leaseMs,
   logLevel,
@@ -47,7 +48,7 @@ const scrapeDeadlineMs = 1_000;
 const checkDeadlineMs = 8_000;
 
 const outward = [database, ...transportSettings] as const;
-const which = [stream, subscription, from, onlyTopics, onlyTypes, schema, prefix, keyPolicy, keyPolicies, leaseMs] as const;
+const which = [stream, subscription, from, onlyTopics, onlyTypes, schema, prefix, keyPolicy, keyPolicies, leaseMs, hint] as const;
 const around = [admin, readyMaxAgeMs, drainDeadlineMs, logLevel] as const;
 
 export const relay: CommandDefinition = {
@@ -219,6 +220,7 @@ function relayOptionsOf(configuration: Configuration): Omit<RelayOptions, "datab
     keyPolicy: configuration.get(keyPolicy),
     keyPolicies: configuration.get(keyPolicies) as RelayOptions["keyPolicies"] | null,
     leaseMs: configuration.get(leaseMs),
+    hint: configuration.get(hint),
   };
   const backoffs = relayBackoffs.flatMap(({ option, firstMs, maxMs }) => {
     const [first, max] = [configuration.get(firstMs), configuration.get(maxMs)];

@@ -44,6 +44,8 @@ const triesMax = 3;
 const betweenTriesMs = 100;
 
 export const lockWaitMs = 100;
+/** The same where writers use the default partition now: they queue behind us. */
+const usedLockWaitMs = 25;
 
 /** What a new partition holds where nobody said otherwise. */
 const partitionIdsMin = 1_000_000n;
@@ -110,7 +112,7 @@ async function makeOne(
     partitionIdsFor(await recentIds(tx, tables, { highestId, sinceMs: Number(row.now_ms) - settings.retentionMs }));
   const low = firstId(highestId, BigInt(row.reach), partitionIds);
   const partition = tables.partition(low);
-  await tx.query(limitLockWait, [String(lockWaitMs)]);
+  await tx.query(limitLockWait, [String(BigInt(row.reach) > highestId + 1n ? lockWaitMs : usedLockWaitMs)]);
   await tx.query(createPartition(tables.outbox, partition), []);
   await tx.query(limitStatementTime, [String(attachMsMax)]);
   await tx.query(attachPartition(tables.outbox, partition, low, low + partitionIds), []);

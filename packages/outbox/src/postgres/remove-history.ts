@@ -10,7 +10,7 @@
  * | step | whom it can keep waiting, and how long |
  * |---|---|
  * | empty a partition | who reads it, 100 ms; no writer: all of its ids are below the mark |
- * | drop an empty one | everybody, 10 ms and the drop itself: the ledger is locked, so only when it happens to be free |
+ * | drop an empty one | everybody, 10 ms and the drop itself, in one statement: the ledger is locked, so only when it happens to be free |
  * | empty the default one | who reads it; no writer, as long as new ids have a partition of their own |
  * | remove a range | nobody. Where a partition takes longer than twice the retention to fill, so that this costs nothing |
  *
@@ -20,12 +20,12 @@
  * looked for again under the lock before a partition is dropped.
  */
 import { wait } from "@waybill/core";
-import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
-import type { HistorySettings, HistoryStep, RemovedHistory } from "../history-step.ts";
+import { committedValue, type OwnedTx } from "@waybill/sql";
+import type { HistorySettings, HistoryStatements, HistoryStep, RemovedHistory } from "../history-step.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
 import { lockWaitMs, sqlStateOf } from "./partitions.ts";
 import { recentIds } from "./recent-ids.ts";
-import { dropPartition } from "./statements/drop-partition.ts";
+import { dropEmptyPartition } from "./statements/drop-empty-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { listPartitions } from "./statements/list-partitions.ts";
 import { lockStream } from "./statements/lock-stream.ts";
@@ -71,13 +71,22 @@ interface Held {
 
 type Step = (held: Held) => Promise<HistoryStep | null>;
 
+/** Who removes, and from where. */
+interface Upkeep {
+  readonly statements: HistoryStatements;
+  readonly tables: LedgerTables;
+  readonly stream: string;
+  readonly settings: HistorySettings;
+}
+
 export async function removePostgresHistory(
-  units: Units,
+  statements: HistoryStatements,
   tables: LedgerTables,
   stream: string,
   settings: HistorySettings,
 ): Promise<RemovedHistory> {
   const { clock } = settings;
+  const upkeep = { statements, tables, stream, settings };
   const done = { rows: 0, emptied: 0, dropped: 0, ids: 0 };
   let hindrance: RemovedHistory["hindrance"] = null;
 
@@ -85,7 +94,7 @@ export async function removePostgresHistory(
   const repeat = async (step: Step, triesAtLock: number): Promise<boolean> => {
     for (let tries = 1; ; ) {
       const startedMs = clock.monotonicMs();
-      const taken = await takeStep(units, tables, stream, settings, step);
+      const taken = await inTransaction(upkeep, step);
       if (taken === null) return true;
       if (taken === "busy" || taken === "notOwner") {
         hindrance = taken;
@@ -93,8 +102,7 @@ export async function removePostgresHistory(
       }
       if (taken === "locked") {
         if (tries === triesAtLock) {
-          // Whether a partition that is empty is also dropped matters to nobody yet.
-          if (step !== dropEmpty) hindrance = taken;
+          hindrance = taken;
           return true;
         }
         tries += 1;
@@ -112,31 +120,27 @@ export async function removePostgresHistory(
     (await repeat(emptyOldest, triesMax)) &&
     (await repeat(emptyDefault, triesMax)) &&
     (await repeat(removeRange, 1)) &&
-    (await repeat(dropEmpty, 1));
+    (await dropEmpty(upkeep, done));
   // Callers' own ids are in nobody's way, and want no ownership.
-  if (goesOn || hindrance === "notOwner") await forgetIds(units, tables, stream, settings, done);
+  if (goesOn || hindrance === "notOwner") await forgetIds(upkeep, done);
   return { ...done, hindrance };
 }
 
-function count(done: { rows: number; emptied: number; dropped: number }, step: HistoryStep): void {
+function count(done: { rows: number; emptied: number }, step: HistoryStep): void {
   if (step.kind === "removed") done.rows += step.rows;
   if (step.kind === "emptied") done.emptied += 1;
-  if (step.kind === "dropped") done.dropped += 1;
 }
 
-/** One step in one transaction. null: there was nothing to do. */
-async function takeStep(
-  units: Units,
-  tables: LedgerTables,
-  stream: string,
-  settings: HistorySettings,
-  step: Step,
-): Promise<HistoryStep | "busy" | "notOwner" | "locked" | null> {
+/** Work in one transaction, under the lock of the stream's row. null: there was nothing to do. */
+async function inTransaction<Done>(
+  { statements, tables, stream, settings }: Upkeep,
+  work: (held: Held) => Promise<Done | null>,
+): Promise<Done | "busy" | "notOwner" | "locked" | null> {
   const operation = "removing history";
-  const outcome = await units.unitOfWork(
+  const outcome = await statements.unitOfWork(
     async (tx) => {
       const held = await holdLedger(tx, tables, stream, settings);
-      return typeof held === "string" ? held : await step(held);
+      return typeof held === "string" ? held : await work(held);
     },
     { operation, deadlineMs: settings.deadlineMs },
   );
@@ -249,35 +253,43 @@ const removeRange: Step = async (held) => {
   return { kind: "removed", rows: removed, upTo: BigInt(last.id) };
 };
 
-/** The first partition that is empty and has its time behind it. Writers stand still meanwhile, so it must be quick or not be. */
-const dropEmpty: Step = async (held) => {
-  const { tx, tables } = held;
-  for (const { low, high } of held.leaves) {
-    if (high > held.lowWaterMark) return null;
-    const partition = tables.partition(low);
-    if ((await newestOf(held, partition)) !== null) continue;
-    await tx.query(limitLockWait, [String(ledgerLockWaitMs)]);
-    await tx.query(lockTable(tables.outbox), []);
-    if ((await newestOf(held, partition)) !== null) return null;
-    await tx.query(dropPartition(partition), []);
-    await tx.query(noteRemoved(tables.stream), [String(high - 1n), held.stream]);
-    return { kind: "dropped", low };
+/** Drops what is empty and has its time behind it, as long as the ledger happens to be free. Writers stand still meanwhile, so it must be quick or not be. */
+async function dropEmpty(upkeep: Upkeep, done: { dropped: number }): Promise<boolean> {
+  const { statements, tables, stream, settings } = upkeep;
+  for (;;) {
+    const startedMs = settings.clock.monotonicMs();
+    const found = await inTransaction(upkeep, findEmpty);
+    if (found === null || typeof found === "string") return found === null;
+    const leaf = { partition: tables.partition(found.low), high: found.high, stream, waitMs: ledgerLockWaitMs };
+    try {
+      const text = dropEmptyPartition({ outbox: tables.outbox, streams: tables.stream }, leaf);
+      await statements.execute(text, [], { deadlineMs: settings.deadlineMs });
+    } catch (error) {
+      // Whether a partition that is empty is also dropped matters to nobody yet: next time.
+      if (error instanceof Error && sqlStateOf(error) === lockNotAvailable) return true;
+      throw error;
+    }
+    done.dropped += 1;
+    settings.onStep({ kind: "dropped", low: found.low });
+    if (!(await settings.pause(settings.clock.monotonicMs() - startedMs))) return false;
+  }
+}
+
+async function findEmpty(held: Held): Promise<Leaf | null> {
+  for (const leaf of held.leaves) {
+    if (leaf.high > held.lowWaterMark) return null;
+    if ((await newestOf(held, held.tables.partition(leaf.low))) === null) return leaf;
   }
   return null;
-};
+}
 
 /** Forgets callers' own ids, whatever else the ledger's row is held for: claims are nobody's history. */
-async function forgetIds(
-  units: Units,
-  tables: LedgerTables,
-  stream: string,
-  { idRetentionMs, rowsMax, deadlineMs, clock, pause, onStep }: HistorySettings,
-  done: { ids: number },
-): Promise<void> {
+async function forgetIds({ statements, tables, stream, settings }: Upkeep, done: { ids: number }): Promise<void> {
+  const { idRetentionMs, rowsMax, deadlineMs, clock, pause, onStep } = settings;
   const operation = "forgetting ids";
   for (;;) {
     const startedMs = clock.monotonicMs();
-    const outcome = await units.unitOfWork(
+    const outcome = await statements.unitOfWork(
       async (tx) => {
         if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return 0;
         return tx.execute(removeClaims(tables.ids), [idRetentionMs, rowsMax]);

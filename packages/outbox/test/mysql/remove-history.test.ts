@@ -1,7 +1,7 @@
-import { namespace, type Units } from "@waybill/sql";
+import { namespace } from "@waybill/sql";
 import { forEachMysql } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type HistoryStep, type RemoveHistoryOptions, removeHistory } from "../../src/index.ts";
+import { type HistoryStatements, type HistoryStep, type RemoveHistoryOptions, removeHistory } from "../../src/index.ts";
 import { type MysqlFixture, mysqlFixture } from "./mysql-fixture.ts";
 
 const space = namespace("mysql");
@@ -94,7 +94,8 @@ await forEachMysql((server) =>
     it("a row that appears below the mark stops the step, and nothing is removed", async () => {
       await rows([1, 50], [3, 50]);
       const writer = await fixture.client();
-      const interfering: Units = {
+      const interfering: HistoryStatements = {
+        execute: fixture.database.execute,
         unitOfWork: (work, options) =>
           fixture.database.unitOfWork(
             (tx) =>

@@ -114,6 +114,7 @@ forEachPostgres((server) =>
       await atId(3);
       const writer = await fixture.client();
       const interfering = {
+        execute: fixture.database.execute,
         unitOfWork: ((work, options) =>
           fixture.database.unitOfWork(
             (tx) =>
@@ -218,6 +219,17 @@ forEachPostgres((server) =>
       await other.query("begin; select name from waybill_stream where name = 'default' for update");
       expect(await remove(1_000_001)).toMatchObject({ emptied: 0, hindrance: "busy" });
       await other.query("rollback");
+    });
+
+    it("of many at once each partition is emptied once", async () => {
+      await rows([1, 60], [1_000_001, 60]);
+      await isBusy(2_900_000);
+      const passes = await Promise.all(Array.from({ length: 4 }, () => remove(2_000_001)));
+      // Whoever came last may have found everybody else at it.
+      const last = await remove(2_000_001);
+      expect([...passes, last].reduce((sum, { emptied }) => sum + emptied, 0)).toBe(2);
+      expect(await left()).toEqual([2_300_000, 2_900_000]);
+      expect(await partitions()).toEqual(["default", "p2000001"]);
     });
 
     it("a mark that falls before a step has the lock keeps what it asks for", async () => {

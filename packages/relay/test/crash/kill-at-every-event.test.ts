@@ -26,6 +26,7 @@ type Scenario =
   | "historyBusy"
   | "partitionsOver"
   | "pinned"
+  | "hintLost"
   | "defaultUsed"
   | "partitionsMany"
   | "tooLong"
@@ -86,6 +87,8 @@ const scenarios: Readonly<Record<RelayEvent["name"], Scenario>> = {
   "relay.partitionDropped": "partitionsOver",
   "relay.ledgerMeasured": "history",
   "relay.historyPinned": "pinned",
+  "relay.hintListening": "work",
+  "relay.hintLost": "hintLost",
   "relay.defaultPartitionUsed": "defaultUsed",
   "relay.partitionsMany": "partitionsMany",
   "relay.delayedMoving": "delayed",
@@ -122,6 +125,8 @@ const onlyOn: ReadonlyMap<RelayEvent["name"], "postgres" | "mysql"> = new Map([
   ["relay.fencing", "mysql"],
   ["relay.fenced", "mysql"],
   ["relay.holesTooLong", "mysql"],
+  ["relay.hintListening", "postgres"],
+  ["relay.hintLost", "postgres"],
   ["relay.partitionMade", "postgres"],
   ["relay.partitionEmptied", "postgres"],
   ["relay.partitionDropped", "postgres"],
@@ -158,6 +163,8 @@ const once: ReadonlySet<string> = new Set([
   "relay.partitionDropped",
   "relay.partitionEmptied",
   "relay.historyPinned",
+  "relay.hintListening",
+  "relay.hintLost",
   "relay.defaultPartitionUsed",
   "relay.partitionsMany",
   "relay.delayedMoving",
@@ -332,6 +339,14 @@ async function prepare(scenario: Scenario): Promise<(child: Awaited<ReturnType<C
       await writeOldRows(1_500_000);
       await writeWork();
       return async () => undefined;
+    case "hintLost":
+      await writeWork();
+      return async (child) => {
+        await child.waitFor(named("relay.hintListening"));
+        await run.client.run(
+          "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like '%relay hint'",
+        );
+      };
     case "pinned":
       await writeOldRows(10);
       await run.client.run(subscriptionAt, ["forgotten", 3]);

@@ -127,6 +127,7 @@ await createRelay({
   keyPolicies: { stops: "stop" },
   spillAfterMs: options.spillAfterMs,
   holeFenceAfterMs: 200,
+  hint: options.url.startsWith("postgres"),
   onEvent: (event) => {
     tellParent(event);
     if (options.kill?.hasWork !== true || ("unconfirmed" in event && event.unconfirmed > 0)) kill?.(event);

@@ -139,6 +139,7 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
       await send("settings", { sql: setTimeouts(isMaria, wantedMs) }, within);
       allowedMs = wantedMs;
     },
+    onNotified: () => false,
     destroy: guard.destroy,
     end: guard.end,
   };

@@ -37,6 +37,7 @@ export interface DriverClient {
   query(query: DriverQuery): Promise<DriverAnswer | readonly DriverAnswer[]>;
   end(): Promise<void>;
   on(event: "error" | "end", listener: (error: unknown) => void): unknown;
+  on(event: "notification", listener: () => void): unknown;
 }
 
 export interface DriverOptions {

@@ -121,6 +121,11 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
       await send("settings", { text: setTimeouts, values: [String(Math.ceil(wantedMs) + serverMarginMs)] }, within);
       allowedMs = wantedMs;
     },
+    onNotified: (listener) => {
+      // Behind a pooler what LISTEN asked for stays on a server that the next transaction does not see.
+      if (!isPooled) client.on("notification", listener);
+      return !isPooled;
+    },
     destroy: guard.destroy,
     end: guard.end,
   };
