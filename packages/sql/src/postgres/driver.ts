@@ -29,7 +29,11 @@ export interface DriverClient {
   /** The backend's pid as BackendKeyData told it. */
   readonly processID: number | null;
   readonly connection: {
+    /** With TLS another one from `sslconnect` on. */
     readonly stream: { destroy(): unknown } & Partial<DataStream>;
+    /** What is to be spoken before the protocol; false for nothing. */
+    readonly ssl?: unknown;
+    on(event: "sslconnect", listener: () => void): unknown;
     on(event: "readyForQuery", listener: (message: { readonly status?: string }) => void): unknown;
   };
   connect(): Promise<unknown>;

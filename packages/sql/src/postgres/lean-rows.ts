@@ -27,7 +27,10 @@ const dataRow = 0x44;
 const headerBytes = 5;
 const none: Buffer = Buffer.alloc(0);
 
-/** null: this driver's socket is not as expected. */
+/**
+ * To be called before the first byte of the protocol has come: the driver keeps to itself what it has of a message that is not whole yet.
+ * null: this driver's socket is not as expected.
+ */
 export function tapRows(stream: Partial<DataStream>): RowTap | null {
   if (typeof stream.listeners !== "function" || typeof stream.on !== "function" || typeof stream.off !== "function") return null;
   const [theirs, ...more] = stream.listeners("data");

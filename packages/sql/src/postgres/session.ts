@@ -13,13 +13,16 @@ import type { Answer, Session, SessionStatement, TransactionStatus } from "../se
 import { guardSession } from "../session-guard.ts";
 import { asksForRepetition, databaseError, endsConnection, proofAtCommit, speakableCause, sqlStateOf } from "./database-error.ts";
 import { type DriverAnswer, type DriverClient, type DriverQuery, loadDriver } from "./driver.ts";
-import { tapRows } from "./lean-rows.ts";
+import { type RowTap, tapRows } from "./lean-rows.ts";
 import { ownedTypes, rawTypes } from "./owned-types.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
 
 /** How much longer than us the server waits before it ends by itself what we gave up. */
 const serverMarginMs = 1_000;
+
+/** Of the loss of a connection whose rows we did not all see. */
+const rowsMissed = "ROWS_MISSED";
 
 /** PostgreSQL undoes no statement by itself: every error is the whole transaction's. What ends a transaction says so in its answer. */
 const rules = { asksForRepetition, proofAtCommit, mayRepeatStatement: () => false, endsTransaction: () => false } as const;
@@ -65,7 +68,14 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   client.connection.on("readyForQuery", (message) => {
     status = message.status === "T" || message.status === "E" ? message.status : "I";
   });
-  await guard.within("connect", deadlineMs, remainingMs(), client.connect());
+  // Before the first byte: a message may be cut anywhere, and whoever comes later would take its rest for the next one's beginning.
+  let tap: RowTap | null = null;
+  client.connection.on("sslconnect", () => {
+    tap = tapRows(client.connection.stream);
+  });
+  const connecting = client.connect();
+  if (client.connection.ssl === false) tap = tapRows(client.connection.stream);
+  await guard.within("connect", deadlineMs, remainingMs(), connecting);
 
   const send = async (operation: string, query: DriverQuery, within: number): Promise<DriverAnswer> => {
     if (guard.lost.aborted) throw databaseError(operation, new Error("Connection terminated"));
@@ -90,18 +100,26 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
     };
   };
 
-  const tap = tapRows(client.connection.stream);
-
   /** Rows as the reader of the statement makes them, if it has one. */
   const ask = async (operation: string, statement: SessionStatement, within: number): Promise<DriverAnswer> => {
     const { rows: read } = statement;
     if (typeof read !== "function") return send(operation, toQuery(statement), within);
-    const tapped = tap?.begin(read);
+    if (tap === null) {
+      const answer = await send(operation, toQuery(statement), within);
+      return { ...answer, rows: readRows(answer.rows as readonly TextRow[], read) };
+    }
+    const tapped = tap.begin(read);
     try {
       const answer = await send(operation, toQuery(statement), within);
-      return { ...answer, rows: tapped?.() ?? readRows(answer.rows as readonly TextRow[], read) };
+      const rows = tapped();
+      // A row that is missing would be taken for one that is not there, and an id that nobody reads for one that nobody will write.
+      if (answer.rows.length > 0 || (answer.command === "SELECT" && answer.rowCount !== rows.length)) {
+        guard.destroy(rowsMissed);
+        throw databaseError(operation, Object.assign(new Error("The server counted other rows than came."), { code: rowsMissed }));
+      }
+      return { ...answer, rows };
     } finally {
-      tap?.end();
+      tap.end();
     }
   };
 

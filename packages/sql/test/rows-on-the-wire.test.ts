@@ -1,0 +1,90 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Connection, openDatabase } from "../src/index.ts";
+
+/** What the server says when it waits for a statement outside a transaction. */
+const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** A notice, which a server may send whenever it likes. */
+function notice(): Buffer {
+  const body = Buffer.from("SNOTICE\0VNOTICE\0C00000\0Mcut\0\0");
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(4 + body.length);
+  return Buffer.concat([Buffer.from("N"), length, body]);
+}
+
+/** Behind each answer that is over the beginning of a notice, and its rest before the next one. */
+function noticesInPieces(headBytes: number): (chunk: Buffer) => Buffer {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    const isOver = chunk.subarray(-readyForQuery.length).equals(readyForQuery);
+    const bytes = Buffer.concat([rest, chunk, ...(isOver ? [notice().subarray(0, headBytes)] : [])]);
+    rest = isOver ? Buffer.from(notice().subarray(headBytes)) : Buffer.alloc(0);
+    return bytes;
+  };
+}
+
+/** Passes on what a client says, and what the server answers as `changed` makes it. */
+async function between(target: URL, changed: () => (chunk: Buffer) => Buffer): Promise<Server> {
+  const server = createServer((client) => {
+    const upstream = connect({ host: target.hostname, port: Number(target.port) });
+    const change = changed();
+    client.pipe(upstream);
+    upstream.on("data", (chunk) => client.write(change(chunk)));
+    client.on("error", () => upstream.destroy());
+    upstream.on("error", () => client.destroy());
+    upstream.on("end", () => client.end());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+await forEachDatabase((server) =>
+  describe.runIf(server.dialect === "postgres")(server.name, () => {
+    let own: TestDatabase;
+    beforeAll(async () => {
+      own = await testDatabase({ server: server.name });
+    });
+    afterAll(() => own.drop());
+
+    const through = async (changed: () => (chunk: Buffer) => Buffer, run: (connection: Connection) => Promise<void>): Promise<void> => {
+      const url = new URL(own.url);
+      const proxy = await between(new URL(own.url), changed);
+      url.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const database = openDatabase({ url: url.href, connections: 1, applicationName: "changed" });
+      try {
+        await run(await database.connect({ purpose: "test" }));
+      } finally {
+        await database.close({ deadlineMs: 1_000 });
+        proxy.close();
+      }
+    };
+    const read = (connection: Connection) =>
+      connection.readRows("select n from generate_series(1, 3) n", [], (fields) => fields.integer(0));
+
+    test.each([1, 4, 5, 12])("rows are all read, whatever of a notice has come when a session begins: %i bytes", async (headBytes) => {
+      await through(
+        () => noticesInPieces(headBytes),
+        async (connection) => {
+          expect(await read(connection)).toEqual([1, 2, 3]);
+          expect(await read(connection)).toEqual([1, 2, 3]);
+          await connection.close();
+        },
+      );
+    });
+
+    test("rows that the server counted and nobody saw are an error, and end the connection", async () => {
+      const countOneMore = (chunk: Buffer): Buffer => Buffer.from(chunk.toString("latin1").replace("SELECT 3\0", "SELECT 4\0"), "latin1");
+      await through(
+        () => countOneMore,
+        async (connection) => {
+          await expect(read(connection)).rejects.toMatchObject({ code: "WAYBILL_DATABASE", cause: { code: "ROWS_MISSED" } });
+          expect(connection.lost.aborted).toBe(true);
+        },
+      );
+    });
+  }),
+);
