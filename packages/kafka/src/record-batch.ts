@@ -92,14 +92,18 @@ function writeText(bytes: Buffer, from: number, text: string): number {
   return at + bytes.write(text, at, "utf8");
 }
 
-/** Signed, seven bits a byte, the sign in the lowest bit. By arithmetic: differences of times do not fit into 32 bits. */
+/** Signed, seven bits a byte, the sign in the lowest bit. By arithmetic: differences of times do not fit into 32 bits, nor doubled into a double. */
 function writeVarInt(bytes: Buffer, from: number, value: number): number {
-  let left = value >= 0 ? value * 2 : -value * 2 - 1;
+  const sign = value < 0 ? 1 : 0;
+  const magnitude = value < 0 ? -value - 1 : value;
+  let low = (magnitude % 64) * 2 + sign;
+  let left = Math.floor(magnitude / 64);
   let at = from;
-  for (; left >= 128; left = Math.floor(left / 128)) {
-    bytes[at] = (left % 128) + 128;
+  for (; left > 0; left = Math.floor(left / 128)) {
+    bytes[at] = low + 128;
+    low = left % 128;
     at += 1;
   }
-  bytes[at] = left;
+  bytes[at] = low;
   return at + 1;
 }
