@@ -108,6 +108,15 @@ test("a map of headers that somebody wrote to since is read anew", () => {
   }
 });
 
+test("more types and headers than are kept are written like any", () => {
+  const frames = publishFrames(300, "orders");
+  for (let turn = 0; turn < 600; turn += 1) {
+    const given = { ...message, type: `shop.order.${turn % 7}.v${turn % 90}`, headers: new Map([["traceparent", `00-${turn}`]]) };
+    expectSame(framesOf(frames, given, "orders"), given, "orders");
+    expectSame(framesOf(frames, message, "orders"), message, "orders");
+  }
+});
+
 test("what is not an everyday message is left to the driver", () => {
   const frames = publishFrames(300, "orders");
   const odd: readonly Partial<OutgoingMessage>[] = [

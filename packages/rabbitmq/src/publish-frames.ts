@@ -47,14 +47,15 @@ const persistent = 2;
 const shortBytesMax = 255;
 /** Of frames, fixed fields and lengths, more than there are. */
 const overheadBytes = 128;
-/** Different ones at a time: services have a handful. */
-const envelopesMax = 64;
+/** Kept at a time, of all types together: services have a handful, but headers that differ with every message come in any number. */
+const envelopesMax = 256;
 const routingKeysMax = 1_024;
 
 /** For one channel, and what is published on it to one exchange. */
 export function publishFrames(channel: number, exchange: string): PublishFrames {
   const methods = new Map<string, Buffer>();
   const envelopes = new Map<string, Map<ReadonlyMap<string, string>, Envelope>>();
+  let kept = 0;
 
   const methodOf = (routingKey: string): Buffer | null => {
     const known = methods.get(routingKey);
@@ -67,17 +68,18 @@ export function publishFrames(channel: number, exchange: string): PublishFrames 
   };
 
   const envelopeOf = (message: OutgoingMessage): Envelope | null => {
-    let ofType = envelopes.get(message.type);
-    if (ofType === undefined) {
-      if (envelopes.size >= envelopesMax) envelopes.clear();
-      envelopes.set(message.type, (ofType = new Map()));
-    }
-    const known = ofType.get(message.headers);
+    const known = envelopes.get(message.type)?.get(message.headers);
     if (known !== undefined && isOf(known, message)) return known;
     const made = envelope(message);
     if (made === null) return null;
-    if (ofType.size >= envelopesMax) ofType.clear();
-    ofType.set(message.headers, made);
+    if (kept >= envelopesMax) {
+      envelopes.clear();
+      kept = 0;
+    }
+    kept += 1;
+    const ofType = envelopes.get(message.type);
+    if (ofType === undefined) envelopes.set(message.type, new Map([[message.headers, made]]));
+    else ofType.set(message.headers, made);
     return made;
   };
 
@@ -181,7 +183,7 @@ function envelope(message: OutgoingMessage): Envelope | null {
     topic: message.topic,
     headers: [...message.headers],
     flags: common | (contentType === undefined ? 0 : flags.contentType),
-    head: head.subarray(0, at),
+    head: Buffer.from(head.subarray(0, at)), // no larger than it is: it may be kept for long
     tableAt,
     tail: tail.subarray(0, end + 1),
   };
