@@ -4,7 +4,16 @@ import { type Connection, namespace, openDatabase } from "@waybill/sql";
 import { forEachMysql } from "@waybill/testing";
 import type { Connection as Client } from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { append, cancel, createDelayedMessages, createOutbox, type LedgerRow, nothingPassedOver, removeHistory } from "../../src/index.ts";
+import {
+  append,
+  cancel,
+  createDelayedMessages,
+  createOutbox,
+  type LedgerRow,
+  nothingPassedOver,
+  removeHistory,
+  storedPayload,
+} from "../../src/index.ts";
 import { type MysqlFixture, mysqlFixture, range } from "./mysql-fixture.ts";
 
 const folder = new URL("../../", import.meta.url);
@@ -192,7 +201,7 @@ await forEachMysql((server) =>
         } finally {
           await database.close();
         }
-        expect((await rows()).map(({ payload }) => payload)).toEqual(['{"n":1}']);
+        expect((await rows()).map(storedPayload)).toEqual(['{"n":1}']);
       });
 
       it("the documented message for later waits, and the documented delete cancels it", async () => {
