@@ -1,8 +1,11 @@
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { dirname, join } from "node:path";
 import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Connection, openDatabase } from "../src/index.ts";
+import { type Connection, openDatabase, type RowFields } from "../src/index.ts";
 
 /** What the server says when it waits for a statement outside a transaction. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
@@ -41,6 +44,66 @@ async function between(target: URL, changed: () => (chunk: Buffer) => Buffer): P
   await once(server, "listening");
   return server;
 }
+
+/** Until what it answers is called, the drivers are not as our reader expects them. */
+function otherDrivers(): () => void {
+  const connection = pg.Connection.prototype as unknown as { attachListeners(stream: NodeJS.ReadableStream): void };
+  const require = createRequire(import.meta.url);
+  const command = join(dirname(require.resolve("mysql2")), "lib", "commands", "query.js"); // it exports no such path
+  const query = (require(command) as { readonly prototype: MysqlQuery }).prototype;
+  const { attachListeners } = connection;
+  const { fieldsEOF } = query;
+  connection.attachListeners = function (stream) {
+    attachListeners.call(this, stream);
+    stream.on("data", () => undefined); // somebody else listens, too
+  };
+  query.fieldsEOF = function (...given) {
+    fieldsEOF.apply(this, given);
+    return query.row; // whatever stands in its place
+  };
+  return () => {
+    connection.attachListeners = attachListeners;
+    query.fieldsEOF = fieldsEOF;
+  };
+}
+interface MysqlQuery {
+  readonly row: unknown;
+  fieldsEOF(...given: unknown[]): unknown;
+}
+
+await forEachDatabase((server) =>
+  test(`${server.name}: rows are the same where the driver is not as expected, and makes them itself`, async () => {
+    const own = await testDatabase({ server: server.name });
+    const rowsOf = async (): Promise<{ readonly rows: readonly unknown[]; readonly areMadeByDriver: boolean }> => {
+      const database = openDatabase({ url: own.url, connections: 1, applicationName: "other" });
+      const connection = await database.connect({ purpose: "test" });
+      const bytes = server.dialect === "postgres" ? "'\\x00ff0a'::bytea" : "x'00ff0a'";
+      const first = `select 1 as n, 'grüße 🎈' as t, cast(null as char(1)) as nothing, '' as none, ${bytes} as b`;
+      let areMadeByDriver = true;
+      const read = (fields: RowFields): readonly unknown[] => {
+        // Then there is nothing beside the columns.
+        const lengths = fields.ends.map((end, column) => Math.max(0, end - (fields.starts[column] ?? 0)));
+        areMadeByDriver &&= fields.bytes.length === lengths.reduce((sum, one) => sum + one, 0);
+        return [fields.bigint(0), fields.text(1), fields.text(2), fields.text(3), Buffer.from(fields.copy(4) ?? []).toString("latin1")];
+      };
+      try {
+        const rows = await connection.readRows(`${first} union all select 9007199254740993, 'b', 'c', 'd', null order by n`, [], read);
+        return { rows, areMadeByDriver };
+      } finally {
+        await database.close({ deadlineMs: 1_000 });
+      }
+    };
+    const inHand = server.dialect === "postgres" ? "\\x00ff0a" : "\0\xff\n";
+    const rows = [
+      [1n, "grüße 🎈", null, "", inHand],
+      [9_007_199_254_740_993n, "b", "c", "d", ""],
+    ];
+    const restore = otherDrivers();
+    expect(await rowsOf().finally(restore)).toEqual({ rows, areMadeByDriver: true });
+    expect(await rowsOf()).toEqual({ rows, areMadeByDriver: false });
+    await own.drop();
+  }),
+);
 
 await forEachDatabase((server) =>
   describe.runIf(server.dialect === "postgres")(server.name, () => {
