@@ -5,8 +5,8 @@
 import { namespace } from "@waybill/sql";
 import { forEachDatabase, type LedgerWriter, seededRandom } from "@waybill/testing";
 import { describe, expect } from "vitest";
-import { encodeRanges } from "../src/mysql/encoded-ranges.ts";
 import { runRetention } from "../src/index.ts";
+import { encodeRanges } from "../src/mysql/encoded-ranges.ts";
 import { itOn, type RelayFixture, row } from "./relay-fixture.ts";
 
 interface Reader {
