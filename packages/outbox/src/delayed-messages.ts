@@ -58,7 +58,7 @@ export interface Moving {
 export interface MoveDueOptions {
   /** What the last step of this pass answered. */
   readonly passedOver: PassedOver;
-  /** Messages of one step. Default 1 000. Steps also end at 4 194 304 bytes of payload. */
+  /** Messages of one step. Default 250. Steps also end at 1 048 576 bytes of payload: whoever waits for one of its keys waits for all of it. */
   readonly messagesMax?: number;
   /** Milliseconds for one step. Default 15 000. */
   readonly deadlineMs?: number;
@@ -92,7 +92,7 @@ export interface DelayedMessages {
   moveDue(units: Units, options: MoveDueOptions): Promise<MovedDue>;
 }
 
-const bytesMax = 4_194_304;
+const bytesMax = 1_048_576;
 /** More is not passed over in one pass: it would be looked through with every step. */
 const passedOverMax = 1_000;
 
@@ -113,7 +113,7 @@ export function createDelayedMessages({
   const operation = "moving delayed messages";
   return {
     untilDueMs: (connection, { deadlineMs }) => moving.untilDueMs(connection, deadlineMs),
-    moveDue: async (units, { passedOver, messagesMax = 1_000, deadlineMs = 15_000, onStep = () => undefined }) => {
+    moveDue: async (units, { passedOver, messagesMax = 250, deadlineMs = 15_000, onStep = () => undefined }) => {
       const outcome = await units.unitOfWork((tx) => moveOnce(tx, moving, passedOver, messagesMax, onStep), { operation, deadlineMs });
       return committedValue(operation, outcome);
     },

@@ -1,5 +1,5 @@
 import type { Namespace, Statements } from "@waybill/sql";
-import { defaultStream, type LedgerTables, ledgerTables } from "./ledger-tables.ts";
+import { defaultStream, ledgerTables } from "./ledger-tables.ts";
 import { idAtTime as idAtTimeOnMysql } from "./mysql/id-at-time.ts";
 import { findIdAtTime as findNextRowOnMysql } from "./mysql/statements/find-id-at-time.ts";
 import { measureLedger as measureOnMysql } from "./mysql/statements/measure-ledger.ts";
@@ -53,7 +53,7 @@ export async function measureLedger(
     query: (sql, values) => statements.query(sql, values, deadlineMs === undefined ? {} : { deadlineMs }),
   };
   const [row = {}] = await reader.query(
-    isPostgres ? measureText(tables) : measureOnMysql(tables.outbox, tables.stream),
+    isPostgres ? measureOnPostgres(tables.outbox, tables.sequence, tables.stream) : measureOnMysql(tables.outbox, tables.stream),
     isPostgres ? [stream, defaultRowsMax] : [stream, stream, space.schema, tables.outboxName],
   );
   const number = (column: string): bigint => BigInt((row[column] as string | number | null | undefined) ?? 0);
@@ -74,8 +74,4 @@ export async function measureLedger(
       ? { count: Number(number("partitions")), ahead: Number(number("ahead")), defaultRows: Number(number("default_rows")) }
       : null,
   };
-}
-
-function measureText({ outbox, defaultPartition, sequence, stream }: LedgerTables): string {
-  return measureOnPostgres(outbox, defaultPartition, sequence, stream);
 }

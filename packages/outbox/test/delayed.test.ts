@@ -2,7 +2,15 @@ import { catalogue, isWaybillError, type Message, message, newMessageId } from "
 import type { Connection } from "@waybill/sql";
 import { forEachDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { append, cancel, createDelayedMessages, createOutbox, type DelayedMessages, nothingPassedOver } from "../src/index.ts";
+import {
+  append,
+  cancel,
+  createDelayedMessages,
+  createOutbox,
+  type DelayedMessages,
+  nothingPassedOver,
+  removeHistory,
+} from "../src/index.ts";
 import { type Application, type OutboxDatabase, outboxDatabase } from "./application.ts";
 
 const shop = catalogue({
@@ -270,12 +278,21 @@ await forEachDatabase((server) =>
       await one.run("rollback");
     });
 
+    it("a step is short for whoever waits for one of its keys: 250 messages", async () => {
+      await store(
+        Array.from({ length: 260 }, (_, n) => note(`${n}`, `k${n}`)),
+        at(1_000),
+      );
+      expect(await delayed.moveDue(upkeep, { passedOver: nothingPassedOver })).toMatchObject({ messages: 250, isMore: true });
+      expect(await pass()).toBe(1);
+    });
+
     it("a step has a bound in bytes", async () => {
       const large = { ownId: null, type: "t.v1", topic: "large", key: null, headers: new Map(), payload: "x".repeat(900_000) };
       for (let n = 0; n < 6; n += 1) await store(large as unknown as Message, at(1_000));
       const step = await delayed.moveDue(upkeep, { passedOver: nothingPassedOver });
-      expect(step).toMatchObject({ kind: "moved", messages: 4, isMore: true });
-      expect(await pass()).toBe(1);
+      expect(step).toMatchObject({ kind: "moved", messages: 1, isMore: true });
+      expect(await pass()).toBe(5);
       expect(await outbox.ledger()).toHaveLength(6);
     });
 
@@ -299,6 +316,16 @@ await forEachDatabase((server) =>
           : "timestampdiff(second, utc_timestamp(), created_at) / 86400";
       const [row] = await outbox.run(`select ${days} as days from waybill_outbox_id`);
       expect(Math.round(Number(row?.["days"]))).toBe(30);
+    });
+
+    it("a claim of a message that was due long ago is kept as long as any other: a repeat is noticed", async () => {
+      await store(note("n", "k", ownId), at(1_000));
+      await pass();
+      await removeHistory(upkeep, { space: outbox.space, lowWaterMark: async () => 0n });
+      const thrown = await store(note("n", "k", ownId), at(1_000)).catch((error: unknown) => error);
+      expect(isWaybillError(thrown, "WAYBILL_MESSAGE_ID_REPEATED")).toBe(true);
+      await one.run("rollback");
+      expect(await waiting()).toEqual([]);
     });
 
     it.each([

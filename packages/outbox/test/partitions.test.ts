@@ -1,5 +1,5 @@
 import { systemClock } from "@waybill/core";
-import { namespace } from "@waybill/sql";
+import { namespace, type Units } from "@waybill/sql";
 import { forEachPostgres } from "@waybill/testing";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { keepPartitions } from "../src/index.ts";
@@ -87,6 +87,32 @@ forEachPostgres((server) =>
         kind: "kept",
         made: [3_000_001n, 4_000_001n, 5_000_001n, 6_000_001n],
       });
+    });
+
+    it("where transactions see what was there when they began, two that make room still do not make the same", async () => {
+      await atId(2_999_990);
+      await fixture.run(`alter database ${new URL(fixture.url).pathname.slice(1)} set default_transaction_isolation = 'repeatable read'`);
+      const strict = await fixture.connect();
+      let isBehind = false;
+      const late: Units = {
+        unitOfWork: (work, options) =>
+          strict.unitOfWork(
+            (tx) =>
+              work({
+                ...tx,
+                query: async (sql, values, settings) => {
+                  if (!isBehind && sql.includes("skip locked")) {
+                    isBehind = true;
+                    await tx.query("select 1", []);
+                    await keepPartitions(fixture.database, { space });
+                  }
+                  return tx.query(sql, values, settings);
+                },
+              }),
+            options,
+          ),
+      };
+      expect(await keepPartitions(late, { space })).toEqual({ kind: "kept", made: [] });
     });
 
     it("a default partition that takes too long to search is left alone, and upkeep says busy", async () => {

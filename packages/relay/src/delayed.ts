@@ -17,6 +17,9 @@ import { tellOnce } from "./upkeep.ts";
 const askMs = 500;
 /** After a pass that left something behind – for a key that is held, or for another mover – the next one is tried soon. */
 const againMs = 200;
+/** Between two steps, and between two passes: others want the row of the stream, and applications the locks of keys. */
+const stepPauseMs = 10;
+const passPauseMs = 50;
 
 export interface DelayedMoving {
   /** Runs until the session ends or drains. */
@@ -46,7 +49,10 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
         wakeReading();
       }
       passedOver = step.passedOver;
-      if (!step.isMore || session.isDraining || session.ended.aborted) return passedOver === nothingPassedOver;
+      if (!step.isMore || session.isDraining || session.ended.aborted) {
+        return passedOver.locks.length + passedOver.ids.length === 0;
+      }
+      await wait(clock, stepPauseMs, session.ended);
     }
   };
 
@@ -56,7 +62,7 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
     dueForMs = dueInMs === null ? 0 : Math.max(0, -dueInMs);
     if (dueInMs === null) return askMs;
     if (dueInMs > 0) return Math.min(askMs, Math.ceil(dueInMs));
-    return (await pass()) ? 0 : againMs;
+    return (await pass()) ? passPauseMs : againMs;
   };
 
   return {

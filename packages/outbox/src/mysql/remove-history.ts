@@ -11,6 +11,7 @@
 import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
 import type { HistorySettings, RemovedHistory } from "../history-step.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
+import { takeTurn } from "../take-turn.ts";
 import { lockStream } from "./statements/lock-stream.ts";
 import { noteRemoved } from "./statements/note-removed.ts";
 import { readHistory } from "./statements/read-history.ts";
@@ -28,8 +29,10 @@ export async function removeMysqlHistory(
   const done = { rows: 0, emptied: 0, dropped: 0, ids: 0 };
   for (;;) {
     const startedMs = clock.monotonicMs();
-    const outcome = await units.unitOfWork((tx) => removeOnce(tx, tables, stream, settings), { operation, deadlineMs });
-    const step = committedValue(operation, outcome);
+    const step = await takeTurn(clock, async () => {
+      const outcome = await units.unitOfWork((tx) => removeOnce(tx, tables, stream, settings), { operation, deadlineMs });
+      return committedValue(operation, outcome);
+    });
     if (step === "busy") return { ...done, hindrance: "busy" };
     done.rows += step.rows;
     done.ids += step.ids;

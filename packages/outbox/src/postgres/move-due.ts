@@ -2,9 +2,11 @@
 import type { Row } from "@waybill/sql";
 import type { Moving } from "../delayed-messages.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
+import { limitIdleTime } from "./statements/limit-idle-time.ts";
 import { lockDelayed } from "./statements/lock-delayed.ts";
 import { lockStream } from "./statements/lock-stream.ts";
 import { moveDelayed } from "./statements/move-delayed.ts";
+import { readCommitted } from "./statements/read-committed.ts";
 import { readDue } from "./statements/read-due.ts";
 import { readNextDue } from "./statements/read-next-due.ts";
 import { tryKeyLocks } from "./statements/try-key-locks.ts";
@@ -16,7 +18,10 @@ export function postgresMoving({ outbox, delayed, stream: streams }: LedgerTable
       const [row] = (await connection.query(readNextDue(delayed), [], { deadlineMs })) as readonly { in_ms: string }[];
       return row === undefined ? null : Number(row.in_ms);
     },
-    lockStream: async (tx) => (await tx.query(lockStream(streams), [stream])).length > 0,
+    lockStream: async (tx) => {
+      await tx.execute(readCommitted, []);
+      return (await tx.query(lockStream(streams), [stream])).length > 0;
+    },
     readDue: async (tx, { locks, ids }, messagesMax) => {
       const rows = (await tx.query(readDue(delayed), [locks, ids, String(messagesMax)])) as readonly {
         id: string;
@@ -26,7 +31,10 @@ export function postgresMoving({ outbox, delayed, stream: streams }: LedgerTable
       }[];
       return rows.map(({ id, lock, bytes, late_ms: lateMs }) => ({ id, lock, bytes, lateMs: Number(lateMs) }));
     },
-    tryLocks: async (tx, locks) => textsOf(await tx.query(tryKeyLocks, [locks]), "lock"),
+    tryLocks: async (tx, locks) => {
+      await tx.query(limitIdleTime, []);
+      return textsOf(await tx.query(tryKeyLocks, [locks]), "lock");
+    },
     tryMessages: async (tx, ids) => textsOf(await tx.query(lockDelayed(delayed), [ids]), "id"),
     move: (tx, ids) => tx.execute(moveDelayed(delayed, outbox), [ids]),
   };

@@ -13,12 +13,14 @@
 import { type Clock, isWaybillError, wait } from "@waybill/core";
 import { committedValue, type OwnedTx, type Units } from "@waybill/sql";
 import type { LedgerTables } from "../ledger-tables.ts";
+import { takeTurn } from "../take-turn.ts";
 import { recentIds } from "./recent-ids.ts";
 import { attachPartition } from "./statements/attach-partition.ts";
 import { createPartition } from "./statements/create-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { limitStatementTime } from "./statements/limit-statement-time.ts";
 import { lockStream } from "./statements/lock-stream.ts";
+import { readCommitted } from "./statements/read-committed.ts";
 import { readPartitions } from "./statements/read-partitions.ts";
 
 /** What upkeep did. `made` are first ids. `notOwner`: our role may not change the table, somebody else must. `busy`: try again later. */
@@ -66,21 +68,24 @@ export async function keepPostgresPartitions(
   for (let tries = 1; ; ) {
     // Once one had to be made there is to be room for a while.
     const aheadMin = made.length === 0 ? settings.aheadMin : 2 * settings.aheadMin;
-    const outcome = await units.unitOfWork((tx) => makeOne(tx, tables, stream, { ...settings, aheadMin }), {
-      operation: "making a partition",
-      deadlineMs: settings.deadlineMs,
+    const done = await takeTurn(settings.clock, async () => {
+      const outcome = await units.unitOfWork((tx) => makeOne(tx, tables, stream, { ...settings, aheadMin }), {
+        operation: "making a partition",
+        deadlineMs: settings.deadlineMs,
+      });
+      const sqlState = outcome.kind === "rolledBack" ? sqlStateOf(outcome.error) : null;
+      if (sqlState === outOfTime) return "outOfTime";
+      if (sqlState !== null && passing.has(sqlState)) return "locked";
+      return committedValue("making a partition", outcome);
     });
-    const sqlState = outcome.kind === "rolledBack" ? sqlStateOf(outcome.error) : null;
-    if (sqlState !== null && (sqlState === outOfTime || passing.has(sqlState))) {
-      if (tries === triesMax || sqlState === outOfTime) return { kind: "busy", made };
+    if (done === "locked" && tries < triesMax) {
       tries += 1;
       await wait(settings.clock, betweenTriesMs);
       continue;
     }
-    const done = committedValue("making a partition", outcome);
     if (done === "enough") return { kind: "kept", made };
     if (done === "notOwner") return { kind: "notOwner" };
-    if (done === "busy") return { kind: "busy", made };
+    if (done === "busy" || done === "locked" || done === "outOfTime") return { kind: "busy", made };
     made.push(done);
   }
 }
@@ -96,6 +101,7 @@ async function makeOne(
   stream: string,
   { aheadMin, attachMsMax, ...settings }: PartitionSettings,
 ): Promise<bigint | "enough" | "notOwner" | "busy"> {
+  await tx.execute(readCommitted, []);
   if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return "busy";
   const [row] = (await tx.query(readPartitions(tables.outbox, tables.sequence), [])) as readonly {
     is_owner: boolean;

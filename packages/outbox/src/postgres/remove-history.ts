@@ -23,6 +23,7 @@ import { wait } from "@waybill/core";
 import { committedValue, type OwnedTx } from "@waybill/sql";
 import type { HistorySettings, HistoryStatements, HistoryStep, RemovedHistory } from "../history-step.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
+import { takeTurn } from "../take-turn.ts";
 import { lockWaitMs, sqlStateOf } from "./partitions.ts";
 import { recentIds } from "./recent-ids.ts";
 import { dropEmptyPartition } from "./statements/drop-empty-partition.ts";
@@ -94,7 +95,7 @@ export async function removePostgresHistory(
   const repeat = async (step: Step, triesAtLock: number): Promise<boolean> => {
     for (let tries = 1; ; ) {
       const startedMs = clock.monotonicMs();
-      const taken = await inTransaction(upkeep, step);
+      const taken = await takeTurn(clock, () => inTransaction(upkeep, step));
       if (taken === null) return true;
       if (taken === "busy" || taken === "notOwner") {
         hindrance = taken;
@@ -205,6 +206,9 @@ const emptyOldest: Step = async (held) => {
     if (newest === null) continue;
     if (!newest.isOld) return null;
     await tx.query(limitLockWait, [String(lockWaitMs)]);
+    await tx.query(lockTable(partition), []);
+    // Whoever had the lock before us may have brought a row that nobody saw.
+    if ((await newestOf(held, partition))?.isOld !== true) return null;
     await tx.query(truncatePartition(partition), []);
     await tx.query(noteRemoved(tables.stream), [String(high - 1n), held.stream]);
     return { kind: "emptied", low, upTo: high - 1n };
@@ -258,7 +262,7 @@ async function dropEmpty(upkeep: Upkeep, done: { dropped: number }): Promise<boo
   const { statements, tables, stream, settings } = upkeep;
   for (;;) {
     const startedMs = settings.clock.monotonicMs();
-    const found = await inTransaction(upkeep, findEmpty);
+    const found = await takeTurn(settings.clock, () => inTransaction(upkeep, findEmpty));
     if (found === null || typeof found === "string") return found === null;
     const leaf = { partition: tables.partition(found.low), high: found.high, stream, waitMs: ledgerLockWaitMs };
     try {
@@ -289,14 +293,17 @@ async function forgetIds({ statements, tables, stream, settings }: Upkeep, done:
   const operation = "forgetting ids";
   for (;;) {
     const startedMs = clock.monotonicMs();
-    const outcome = await statements.unitOfWork(
-      async (tx) => {
-        if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return 0;
-        return tx.execute(removeClaims(tables.ids), [idRetentionMs, rowsMax]);
-      },
-      { operation, deadlineMs },
-    );
-    const ids = committedValue(operation, outcome);
+    const forgotten = await takeTurn(clock, async () => {
+      const outcome = await statements.unitOfWork(
+        async (tx) => {
+          if ((await tx.query(lockStream(tables.stream), [stream])).length === 0) return "busy" as const;
+          return tx.execute(removeClaims(tables.ids), [idRetentionMs, rowsMax]);
+        },
+        { operation, deadlineMs },
+      );
+      return committedValue(operation, outcome);
+    });
+    const ids = forgotten === "busy" ? 0 : forgotten;
     done.ids += ids;
     if (ids > 0) onStep({ kind: "forgotten", ids });
     if (ids < rowsMax || !(await pause(clock.monotonicMs() - startedMs))) return;

@@ -91,6 +91,24 @@ await forEachMysql((server) =>
       await writer.commit();
     });
 
+    it("who finds somebody else at work waits for its turn", async () => {
+      await rows([1, 50]);
+      const other = await fixture.client();
+      await other.beginTransaction();
+      await other.query("select name from waybill_stream where name = 'default' for update");
+      let looks = 0;
+      const interfering: HistoryStatements = {
+        execute: fixture.database.execute,
+        unitOfWork: async (work, options) => {
+          const outcome = await fixture.database.unitOfWork(work, options);
+          if (looks++ === 0) await other.rollback();
+          return outcome;
+        },
+      };
+      expect(await removeHistory(interfering, { space, lowWaterMark: async () => 100n })).toMatchObject({ rows: 1, hindrance: null });
+      expect(looks).toBeGreaterThan(1);
+    });
+
     it("a row that appears below the mark stops the step, and nothing is removed", async () => {
       await rows([1, 50], [3, 50]);
       const writer = await fixture.client();

@@ -1,13 +1,57 @@
+import { readdir, readFile } from "node:fs/promises";
 import { systemClock } from "@waybill/core";
 import { namespace } from "@waybill/sql";
-import { forEachPostgres } from "@waybill/testing";
+import { forEachPostgres, waitUntil } from "@waybill/testing";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { type HistoryStep, keepPartitions, type RemoveHistoryOptions, removeHistory } from "../../src/index.ts";
+import {
+  createDelayedMessages,
+  type HistoryStatements,
+  type HistoryStep,
+  keepPartitions,
+  measureLedger,
+  nothingPassedOver,
+  type RemoveHistoryOptions,
+  removeHistory,
+} from "../../src/index.ts";
 import { ledgerTables } from "../../src/ledger-tables.ts";
 import { keepPostgresPartitions } from "../../src/postgres/partitions.ts";
+import { dropEmptyPartition } from "../../src/postgres/statements/drop-empty-partition.ts";
 import { insertRow, type OutboxFixture, outboxFixture } from "../outbox-fixture.ts";
 
 const space = namespace("postgres");
+
+/** The rights that the migrations ask for in their comments. */
+async function grantsToRelay(): Promise<readonly string[]> {
+  const folder = new URL("../../sql/postgres/", import.meta.url);
+  const files = await Promise.all((await readdir(folder)).toSorted().map((name) => readFile(new URL(name, folder), "utf8")));
+  return files.flatMap((text) =>
+    [...text.matchAll(/^-- +(grant .*waybill_relay;)$/gm)].map(([, grant]) => String(grant).replace(" to app,", " to")),
+  );
+}
+
+/** Has `then` happen, and waits for it, after the first statement with `part` in it. */
+function whileTaking(statements: HistoryStatements, part: string, then: () => Promise<unknown>): HistoryStatements {
+  let isTaken = false;
+  return {
+    execute: statements.execute,
+    unitOfWork: (work, options) =>
+      statements.unitOfWork(
+        (tx) =>
+          work({
+            ...tx,
+            query: async (sql, values, settings) => {
+              const rows = await tx.query(sql, values, settings);
+              if (!isTaken && sql.includes(part)) {
+                isTaken = true;
+                await then();
+              }
+              return rows;
+            },
+          }),
+        options,
+      ),
+  };
+}
 
 forEachPostgres((server) =>
   describe(`removing history on ${server.name}`, () => {
@@ -263,6 +307,88 @@ forEachPostgres((server) =>
         await fixture.run(`drop owned by ${role}`);
         await fixture.run(`drop role ${role}`);
       }
+    });
+
+    it("a relay's role, with the rights that the migrations ask for and no more, can measure, move and forget", async () => {
+      const role = `waybill_test_${Math.random().toString(36).slice(2, 10)}`;
+      await fixture.run(`create role ${role}`);
+      try {
+        for (const grant of await grantsToRelay()) await fixture.run(grant.replaceAll("waybill_relay", role));
+        await fixture.run(
+          `insert into waybill_outbox_delayed (due_at, type, topic, key) values (clock_timestamp() - interval '1 minute', 't', 'orders', 'k')`,
+        );
+        const connection = await fixture.connect();
+        await connection.query(`set role ${role}`, []);
+        expect(await createDelayedMessages({ space }).moveDue(connection, { passedOver: nothingPassedOver })).toMatchObject({
+          messages: 1,
+        });
+        expect(await measureLedger(connection, space, { neededFrom: 1n })).toMatchObject({ highestId: 1n, partitions: { defaultRows: 0 } });
+        await atId(2_999_999);
+        await rows([3_000_005, 60]);
+        expect(await measureLedger(connection, space, { neededFrom: 1n })).toMatchObject({ partitions: { defaultRows: 1 } });
+        expect(await keepPartitions(connection, { space })).toEqual({ kind: "notOwner" });
+        expect(await removeHistory(connection, { space, lowWaterMark: async () => 1n })).toMatchObject({ hindrance: "notOwner" });
+      } finally {
+        await fixture.run(`drop owned by ${role}`);
+        await fixture.run(`drop role ${role}`);
+      }
+    });
+
+    it("a row that is committed between the look at a partition and its lock is kept for its own time", async () => {
+      await rows([1, 60]);
+      await isBusy(2_900_000);
+      const writer = await fixture.client();
+      await writer.query("begin");
+      await writer.query("insert into waybill_outbox (id, type, topic) overriding system value values (500, 't', 'orders')");
+      const meeting = whileTaking(fixture.database, "lock_timeout", () => writer.query("commit"));
+      expect(await removeHistory(meeting, { space, lowWaterMark: async () => 1_000_001n, pause: noPause })).toMatchObject({ emptied: 0 });
+      expect(await left()).toContain(500);
+    });
+
+    it("a process that stops while it empties a partition lets the readers go on", async () => {
+      await rows([1, 60]);
+      await isBusy(2_900_000);
+      let read: Promise<unknown> = Promise.resolve();
+      // The partition is locked, and the process that locked it does not come to its next statement before somebody has read.
+      const stopping = whileTaking(
+        fixture.database,
+        "truncate table",
+        () => (read = fixture.run("select count(*)::int as n from waybill_outbox")),
+      );
+      const options = { space, lowWaterMark: async () => 1_000_001n, pause: noPause, deadlineMs: 60_000 };
+      await removeHistory(stopping, options).catch(() => undefined);
+      await expect(read).resolves.toEqual([{ n: 3 }]);
+      expect(await remove(1_000_001)).toMatchObject({ emptied: 1, dropped: 1 });
+    });
+
+    it("where transactions see what was there when they began, a row that comes while a drop waits for the ledger keeps its partition", async () => {
+      const name = new URL(fixture.url).pathname.slice(1);
+      await fixture.run(`alter database ${name} set default_transaction_isolation = 'repeatable read'`);
+      const strict = await fixture.connect();
+      const writer = await fixture.client();
+      await writer.query("begin");
+      await writer.query(insertRow, ["late", "1"]);
+      const tables = ledgerTables(space, "default");
+      const leaf = { partition: tables.partition(1n), high: 1_000_001n, stream: "default", waitMs: 8_000 };
+      const dropping = strict.execute(dropEmptyPartition({ outbox: tables.outbox, streams: tables.stream }, leaf), []);
+      dropping.catch(() => undefined);
+      const waiting = "select 1 from pg_locks where relation = 'waybill_outbox'::regclass and mode = 'AccessExclusiveLock' and not granted";
+      await waitUntil(async () => (await fixture.run(waiting)).length > 0, { what: "the drop waits for the ledger" });
+      await writer.query("commit");
+      await expect(dropping).rejects.toMatchObject({ facts: { sqlState: "55P03" } });
+      expect(await left()).toEqual([1]);
+    });
+
+    it("who finds somebody else at work waits for its turn, and does its own", async () => {
+      await rows([1, 60]);
+      await isBusy(2_900_000);
+      const other = await fixture.client();
+      await other.query("begin; select name from waybill_stream where name = 'default' for update");
+      const removing = removeHistory(
+        whileTaking(fixture.database, "skip locked", () => other.query("rollback")),
+        { space, lowWaterMark: async () => 1_000_001n, pause: noPause },
+      );
+      expect(await removing).toMatchObject({ emptied: 1, dropped: 1, hindrance: null });
     });
 
     it("facts tell how far it came, so that ids which went back are noticed", async () => {

@@ -2,7 +2,7 @@ import type { Identifier } from "@waybill/sql";
 
 /**
  * Stores `count` messages until they are due, claiming their ids: also the ones that we made, so that a message can be found by its id wherever it
- * lies. A claim counts from when the message is due; what else is said of claims in `append-own-ids.ts` holds here.
+ * lies. A claim counts from when the message is due, or from now if that is past; what else is said of claims in `append-own-ids.ts` holds here.
  *
  * $1 milliseconds since 1970 at which they are due, or null · $2 milliseconds from this statement on, or null · $3 … $10 message id, type,
  * topic, key, headers, payload, payload_bytes, fingerprint of the first message, $11 … of the next, and so on.
@@ -21,7 +21,7 @@ export const appendDelayed = (delayed: Identifier, ids: Identifier, count: numbe
   ),
   claimed as (
     insert into ${ids} (message_id, fingerprint, created_at)
-    select message_id, fingerprint, due_at
+    select message_id, fingerprint, greatest(due_at, statement_timestamp())
     from given, due
     order by message_id
     on conflict (message_id) do nothing

@@ -14,6 +14,9 @@ export interface PartitionToDrop {
  *
  * So it is one statement and a transaction by itself, commit included: no round trip is spent under the lock. Fails with 55P03 where the right to do
  * upkeep or the lock was not to be had, and where a row came in meanwhile. Takes no parameters, as a block of code cannot.
+ *
+ * Where the database's default is not READ COMMITTED, whose isolation a block of code cannot choose, all of it sees what was there when it began, and not what
+ * came in while it waited: there the partition's file tells.
  */
 export const dropEmptyPartition = (
   { outbox, streams }: { readonly outbox: Identifier; readonly streams: Identifier },
@@ -28,7 +31,8 @@ export const dropEmptyPartition = (
     update ${streams} set removed_to = greatest(removed_to, ${high} - 1) where name = '${stream}';
     perform set_config('lock_timeout', '${waitMs}ms', true);
     lock table only ${outbox} in access exclusive mode;
-    if exists (select 1 from ${partition}) then
+    if exists (select 1 from ${partition})
+      or (current_setting('transaction_isolation') <> 'read committed' and pg_relation_size('${partition}') > 0) then
       raise exception using errcode = '55P03', message = 'a row came in';
     end if;
     drop table ${partition};
