@@ -196,8 +196,8 @@ async function leaveReleasedLetters(): Promise<void> {
   await run.write("stops", "earlier", "poison");
   const earlier = await run.startRelay({ isStrict: true });
   await Promise.all([
-    earlier.waitFor(named("relay.held"), { deadlineMs: 15_000 }),
-    earlier.waitFor((event) => event["name"] === "relay.deadLettered" && event["sequence"] === "4", { deadlineMs: 15_000 }),
+    earlier.waitFor(named("relay.held"), { deadlineMs: 30_000 }),
+    earlier.waitFor((event) => event["name"] === "relay.deadLettered" && event["sequence"] === "4", { deadlineMs: 30_000 }),
   ]);
   earlier.tell("stop");
   await earlier.exited;
@@ -434,7 +434,7 @@ await forEachDatabase((server) => {
       const having = dialects.map((_, index) => index).filter((index) => dialect === undefined || dialects[index] === dialect);
       if (!hasItsTurn(event, having.indexOf(own), having.length)) continue;
       for (const nth of once.has(name) ? [1] : occurrences) {
-        test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 60_000 }, async () => {
+        test(`at ${name}${nth === 1 ? "" : `, time ${nth}`}`, { timeout: 150_000 }, async () => {
           run = await crashRun(server.name);
           const provoke = await prepare(scenario);
           const victim = await run.startRelay({
@@ -445,13 +445,13 @@ await forEachDatabase((server) => {
             kill: { name, nth, signal: "SIGKILL" },
           });
           const provoked = provoke(victim).catch(() => undefined); // the victim may be gone before everything was done to it
-          await victim.waitFor(named(name), { deadlineMs: 20_000, what: name });
+          await victim.waitFor(named(name), { deadlineMs: 40_000, what: name });
           expect(await victim.exited, victim.output()).toEqual({ code: null, signal: "SIGKILL" });
           await provoked;
 
           const finisher = await run.startRelay();
           await run.write("orders", "a", "after the kill");
-          await finisher.waitFor(named("relay.leaseAcquired"), { deadlineMs: 5_000 });
+          await finisher.waitFor(named("relay.leaseAcquired"), { deadlineMs: 15_000 });
           await run.redrive();
           await run.quiet();
           finisher.tell("stop");
