@@ -297,6 +297,10 @@ export const acceptRepeats: Setting<boolean> = switchedOn(
   "acceptRepeats",
   "a subscription stopped for its ledger publishes again all that is there",
 );
+export const acceptLoss: Setting<boolean> = switchedOn(
+  "acceptLoss",
+  "messages that wait in the spill of a deleted subscription are deleted with it",
+);
 
 // Dead letters
 export const origin: Setting<"relay" | "inbox"> = choice("origin", "who gave it up", ["relay", "inbox"]);

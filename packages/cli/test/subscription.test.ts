@@ -60,7 +60,13 @@ await forEachDatabase((server) =>
       expect(shown.subscription).toMatchObject({ state: "paused", lastId: "0", lowWaterMark: "1", isHeld: false });
       expect((await run("list")).stdout).toContain("default/search");
       expect((await change("resume", ...of)).code).toBe(0);
-      expect((await change("delete", ...of)).code).toBe(0);
+      await query(
+        database.url,
+        `insert into waybill_spill (stream, subscription, sequence, lane, message_id, type, topic, created_at)
+         values ('default', 'search', 1, 'lane', '00000000-0000-4000-8000-000000000001', 't', 't', current_timestamp)`,
+      );
+      expect(JSON.parse((await change("delete", ...of)).stderr)).toMatchObject({ error: { facts: { reason: "spilled" } } });
+      expect((await change("delete", ...of, "--accept-loss")).code).toBe(0);
       expect(JSON.parse((await run("list", "--json")).stdout)).toEqual({ subscriptions: [] });
       expect((await run("show", ...of)).code).toBe(1);
       const audit = await query(database.url, "select who, what, subject, why from waybill_audit order by id");

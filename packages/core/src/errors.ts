@@ -92,12 +92,12 @@ export interface WaybillErrorFacts {
   /**
    * An operation on a subscription that its row does not allow. `missing`, `exists`, `streamMissing`: there is no such row, or one already. `stopped`: it
    * waits for a decision, which this is none of. `decisionNeeded`: resuming it must say what becomes of what was published. `deadLetters`: some of its
-   * dead letters are not decided, and nobody would be left to publish them.
+   * dead letters are not decided, and nobody would be left to publish them. `spilled`: nobody would be left to publish what waits in its spill.
    */
   WAYBILL_SUBSCRIPTION_REFUSED: {
     readonly stream: string;
     readonly subscription: string;
-    readonly reason: "missing" | "exists" | "streamMissing" | "stopped" | "decisionNeeded" | "deadLetters";
+    readonly reason: "missing" | "exists" | "streamMissing" | "stopped" | "decisionNeeded" | "deadLetters" | "spilled";
   };
   /** A place that the ledger does not have: its history begins at `lowest`, and its ids have come to `highest`. */
   WAYBILL_POSITION_REFUSED: { readonly stream: string; readonly asked: bigint; readonly lowest: bigint; readonly highest: bigint };

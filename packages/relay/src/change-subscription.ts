@@ -17,6 +17,7 @@ import { createOperatorRow } from "./create-operator-row.ts";
 import { createSpill } from "./create-spill.ts";
 import type { LedgerEnds, OperatorRow, Standing, SubscriptionState } from "./operator-row.ts";
 import { lastIdAt, type Position } from "./position.ts";
+import type { Spill } from "./spill.ts";
 import { parseStopReason } from "./stop-reason.ts";
 
 /** Which subscription. Both default to `default`. */
@@ -64,8 +65,9 @@ export function createSubscription(
 
 /**
  * Lets a subscription go on from another place. Backwards it publishes again what comes after that place, but for messages whose dead letters are not
- * decided or were discarded; forwards it passes over what lies in between, for good. Its state stays, but one that was stopped for an operator is paused
- * now, for this was the decision: resume it.
+ * decided or were discarded; forwards it passes over what lies in between, for good. What was spilled from before that place is still published, first
+ * of its key; what was spilled from there on is read again in its place, unless the ledger does not have it any more: then it is published from its
+ * copy. Its state stays, but one that was stopped for an operator is paused now, for this was the decision: resume it.
  *
  * @throws WAYBILL_SUBSCRIPTION_REFUSED (`missing`, `streamMissing`) and as `createSubscription`
  */
@@ -140,32 +142,39 @@ export function resumeSubscription(
   });
 }
 
+export interface DeleteOptions extends ChangeOptions {
+  /** Messages that were spilled and are not published yet are deleted with it, though their history may be gone: nobody has them then. */
+  readonly acceptLoss?: boolean;
+}
+
 /**
- * Deletes a subscription, its cursor, the messages spilled for it and the dead letters of it that are decided. A relay that runs it stands by from then on and does not make it
- * again; one that is started later does. History is not kept for it any longer.
+ * Deletes a subscription, its cursor and the dead letters of it that are decided; spilled messages only with `acceptLoss`. A relay that runs it stands
+ * by from then on and does not make it again; one that is started later does. History is not kept for it any longer.
  *
- * @throws WAYBILL_SUBSCRIPTION_REFUSED (`missing`, `deadLetters`: decide about them first) and as `createSubscription`
+ * @throws WAYBILL_SUBSCRIPTION_REFUSED (`missing`, `deadLetters`: decide about them first, `spilled`) and as `createSubscription`
  */
 export function deleteSubscription(
   database: Database,
   space: Namespace,
   name: SubscriptionName,
-  options: ChangeOptions,
+  options: DeleteOptions,
 ): Promise<SubscriptionChange> {
-  return change(database, space, name, options, "delete", async ({ tx, row, before, reader, refuse }) => {
+  return change(database, space, name, options, "delete", async ({ tx, row, before, reader, spill, refuse }) => {
     if (before === null) throw refuse("missing", "there is none of this name");
     const deadLetters = createDeadLetters(space);
     await deadLetters.removeFrom(tx, reader, 0n, ["done", "discarded"]);
     if (await deadLetters.hasAny(tx, reader))
       throw refuse("deadLetters", "it has dead letters that are not decided: redrive or discard them first");
-    // They are messages that it has not published, like those its cursor is still to come to.
-    await createSpill(space, name.stream ?? "default", name.subscription ?? "default").clear(tx);
+    if (options.acceptLoss === true) await spill.clear(tx);
+    if ((await spill.highestSequence(tx)) !== null)
+      throw refuse("spilled", "messages wait in its spill: let them be published, or accept that they are lost");
     await row.remove(tx);
     return null;
   });
 }
 
-type Refuse = (reason: "missing" | "exists" | "streamMissing" | "stopped" | "decisionNeeded" | "deadLetters", problem: string) => Error;
+type Refusal = "missing" | "exists" | "streamMissing" | "stopped" | "decisionNeeded" | "deadLetters" | "spilled";
+type Refuse = (reason: Refusal, problem: string) => Error;
 
 interface ChangeUnit {
   readonly tx: OwnedTx;
@@ -173,13 +182,14 @@ interface ChangeUnit {
   readonly stream: string;
   readonly row: OperatorRow;
   readonly reader: Reader;
+  readonly spill: Spill;
   readonly ends: LedgerEnds;
   readonly before: Standing | null;
   readonly refuse: Refuse;
 }
 
 async function moveTo(
-  { tx, space, stream, row, reader, ends }: ChangeUnit,
+  { tx, space, stream, row, reader, spill, ends }: ChangeUnit,
   before: Standing,
   to: Position,
   state: SubscriptionState,
@@ -189,6 +199,8 @@ async function moveTo(
   if (ends.removedTo > ends.highestId) await row.forgetRemoved(tx);
   // What was a dead letter once and is done would be taken for published.
   await createDeadLetters(space).removeFrom(tx, reader, lastId + 1n, ["done"]);
+  // What was spilled would come before what it is behind, and be missing in its place.
+  await spill.deleteInLedger(tx, lastId + 1n);
   await row.move(tx, { lastId, state, isAnotherLedger });
   return { state, lastId };
 }
@@ -204,6 +216,7 @@ async function change(
   const stream = checkName("stream", name.stream ?? "default");
   const subscription = checkName("subscription", name.subscription ?? "default");
   const row = createOperatorRow(space, stream, subscription);
+  const spill = createSpill(space, stream, subscription);
   const operation = `subscription.${verb}`;
   const refuse: Refuse = (reason, problem) =>
     waybillError("WAYBILL_SUBSCRIPTION_REFUSED", `Cannot ${verb} subscription ${stream}/${subscription}: ${problem}.`, {
@@ -216,7 +229,7 @@ async function change(
     if (ends === null) throw refuse("streamMissing", "there is no such stream");
     const before = await row.lock(tx);
     const reader = { origin: "relay", name: `${stream}/${subscription}` } as const;
-    const after = await work({ tx, space, stream, row, reader, ends, before, refuse });
+    const after = await work({ tx, space, stream, row, reader, spill, ends, before, refuse });
     if (after === "asItWas") return { isChanged: false, before, after: before };
     const detail = JSON.stringify({ before: told(before), after: told(after) });
     await writeAudit(tx, space, { who, what: operation, subject: `subscription ${stream}/${subscription}`, why, detail });

@@ -1,6 +1,6 @@
 // Operating subscriptions
 
-export type { ChangeOptions, ResumeOptions, SubscriptionChange, SubscriptionName } from "./change-subscription.ts";
+export type { ChangeOptions, DeleteOptions, ResumeOptions, SubscriptionChange, SubscriptionName } from "./change-subscription.ts";
 export {
   createSubscription,
   deleteSubscription,

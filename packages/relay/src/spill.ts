@@ -46,7 +46,7 @@ export type SpilledMessage = Pick<ToSpill, "sequence" | "messageId">;
 /** The statements of the table, for one subscription. `tx` is a unit that the caller has fenced. */
 export interface Spill {
   /** Null: there is no copy. */
-  highestSequence(statements: Statements): Promise<bigint | null>;
+  highestSequence(statements: Pick<Statements, "query">): Promise<bigint | null>;
   /** The topic of the first copy whose lane lies behind `after`; null: there is none. */
   nextTopic(statements: Statements, after: Uint8Array | null): Promise<string | null>;
   /** Copies of a topic in the order of lanes, keyless ones first, and in each lane of sequences. Fewer than `rowsMax`: there are no more. */
@@ -64,6 +64,8 @@ export interface Spill {
   copy(tx: OwnedTx, messages: readonly ToSpill[]): Promise<readonly SpilledMessage[]>;
   /** Deletes all copies. */
   clear(tx: OwnedTx): Promise<void>;
+  /** Deletes the copies from a sequence on whose messages the ledger still has. What is left is all there is of its message. */
+  deleteInLedger(tx: OwnedTx, from: bigint): Promise<void>;
   delete(tx: OwnedTx, messages: readonly SpilledMessage[]): Promise<void>;
 }
 

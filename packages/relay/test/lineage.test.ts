@@ -1,6 +1,8 @@
 /** A database that is not the one the cursor was saved in: which changes are told only, and which stop the subscription. */
+import { namespace } from "@waybill/sql";
 import { forEachDatabase, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
+import { readRetention, runRetention } from "../src/index.ts";
 import { inBoth } from "./application.ts";
 import { itOn, type RelayFixture, row } from "./relay-fixture.ts";
 
@@ -81,6 +83,35 @@ await forEachDatabase((server) => {
       await waitUntil(() => relay.relay.health().state === "stopped", { what: "health says so" });
       expect(relay.sequences()).toEqual([1, 2, 3]);
     });
+
+    it.runIf(server.dialect === "postgres")(
+      "upkeep lets whoever has the whole ledger for himself go on, and waits",
+      async ({ fixture }) => {
+        await fixture.append(row("k"));
+        const space = namespace("postgres");
+        const connection = await fixture.database.connect({ purpose: "upkeep" });
+        try {
+          for (const upkeep of [
+            () => readRetention(connection, { space }),
+            () => runRetention(connection, { space, pause: async () => false }),
+          ]) {
+            const other = await fixture.client();
+            await other.run("begin");
+            await other.run("lock table waybill_outbox in access exclusive mode");
+            const done = upkeep();
+            done.catch(() => undefined);
+            const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+            await waitUntil(async () => (await fixture.run(waiting)).length > 0, { what: "upkeep waits" });
+            // What truncate locks last of all. With a reader that began with it, the two would wait for each other.
+            await other.run("truncate waybill_outbox restart identity");
+            await other.run("commit");
+            await done;
+          }
+        } finally {
+          await connection.close();
+        }
+      },
+    );
 
     it("does not take another relay's progress for it", async ({ fixture }) => {
       await published(fixture);

@@ -18,6 +18,7 @@ import type { CommandDefinition } from "../command.ts";
 import type { Configuration } from "../configuration.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import {
+  acceptLoss,
   acceptRepeats,
   database,
   json,
@@ -146,8 +147,11 @@ export const subscriptionResume: CommandDefinition = {
 export const subscriptionDelete: CommandDefinition = {
   path: ["subscription", "delete"],
   description: "Delete a subscription, its cursor and its decided dead letters; history is not kept for it any longer",
-  settings: change,
-  run: (configuration) => changed(configuration, "delete", deleteSubscription),
+  settings: [...change, acceptLoss],
+  run: (configuration) =>
+    changed(configuration, "delete", (opened, space, name, by) =>
+      deleteSubscription(opened, space, name, { ...by, acceptLoss: configuration.get(acceptLoss) === true }),
+    ),
 };
 
 type Change = (

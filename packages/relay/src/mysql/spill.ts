@@ -4,6 +4,7 @@ import { toSpilledHead, toSpilledMessage, toSpilledRow } from "../spilled-row.ts
 import { clearSpill } from "./statements/clear-spill.ts";
 import { copyToSpill } from "./statements/copy-to-spill.ts";
 import { deleteSpilled } from "./statements/delete-spilled.ts";
+import { deleteSpilledInLedger } from "./statements/delete-spilled-in-ledger.ts";
 import { findSpilled } from "./statements/find-spilled.ts";
 import { highestSpilled } from "./statements/highest-spilled.ts";
 import { listSpilled } from "./statements/list-spilled.ts";
@@ -20,6 +21,7 @@ export function mysqlSpill(space: Namespace, stream: string, subscription: strin
   const sql = {
     clear: clearSpill(table),
     copy: copyToSpill(table, outbox),
+    deleteInLedger: deleteSpilledInLedger(table, outbox),
     find: findSpilled(table),
     highest: highestSpilled(table),
     list: listSpilled(table),
@@ -80,6 +82,9 @@ export function mysqlSpill(space: Namespace, stream: string, subscription: strin
     },
     async clear(tx) {
       await tx.execute(sql.clear, of);
+    },
+    async deleteInLedger(tx, from) {
+      await tx.execute(sql.deleteInLedger, [...of, String(from)]);
     },
     async delete(tx, messages) {
       const sequences = messages.map(({ sequence }) => String(sequence));

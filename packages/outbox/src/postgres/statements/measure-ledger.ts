@@ -6,7 +6,8 @@ import { partitionBounds } from "./partition-bounds.ts";
  * up to which id history was removed · bytes on disk, indexes included · partitions besides the default one · how many of them lie wholly
  * ahead · rows in the default one, which are those with ids that no other has: read through the ledger, for a role that may read it may not read a
  * partition by its name · the database's clock in milliseconds since 1970. Reads the catalogue; looking at the size of a partition
- * waits for whoever has it for himself.
+ * waits for whoever has it for himself. The ledger comes first, without a row of it: who locks all of it locks it before its partitions and the ids'
+ * sequence, and the other way round the two would wait for each other.
  */
 export const measureLedger = (outbox: Identifier, sequence: Identifier, stream: Identifier): string => `
   with bound as (
@@ -41,7 +42,9 @@ export const measureLedger = (outbox: Identifier, sequence: Identifier, stream: 
       ) as row
     )::text as default_rows,
     floor(date_part('epoch', clock_timestamp()) * 1000)::bigint::text as now_ms
-  from (select last_value - (not is_called)::int as highest_id from ${sequence}) as counter
+  from (select 1) as one
+  left join only ${outbox} as ledger on false
+  cross join (select last_value - (not is_called)::int as highest_id from ${sequence}) as counter
   left join pg_inherits as child on child.inhparent = '${outbox}'::regclass
   left join pg_class as leaf on leaf.oid = child.inhrelid
   left join lateral (${partitionBounds}
