@@ -13,7 +13,7 @@
  */
 import { wait, withDeadline } from "@waybill/core";
 import type { GivingUp } from "./giving-up.ts";
-import { type Entry, isGoing, type Lane } from "./lanes.ts";
+import { type Entry, isGoing, type Lane, type Topic } from "./lanes.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { soloDeathsMax } from "./solo.ts";
@@ -147,6 +147,14 @@ export function createBringing(
     return asked;
   };
 
+  /** A copy of the topic is in memory that may prove it. One that fails for its own sake proves nothing, however often it is tried. */
+  const canProve = (topic: Topic): boolean => {
+    const mayProve = (lane: Lane): boolean => lane.entries[0]?.isSpilled === true && lane.waitsSinceMs === 0;
+    for (const lane of topic.lanes.values()) if (mayProve(lane)) return true;
+    for (const lane of singles.values()) if (lane.topic === topic && mayProve(lane)) return true;
+    return false;
+  };
+
   /** Open rows of the dead-letter table come before copies. */
   const askDeadLetters = async (asked: ReadonlySet<Lane>): Promise<void> => {
     if (asked.size === 0) return;
@@ -182,7 +190,7 @@ export function createBringing(
       }
       const inMemory = topic?.spilledCount ?? 0;
       const isProving = topic !== undefined && !isGoing(topic);
-      if (inMemory >= (isProving ? 1 : perTopicMax) || lanes.spilledCount >= spilledMax) return;
+      if (inMemory >= perTopicMax || lanes.spilledCount >= spilledMax || (isProving && canProve(topic))) return;
       // From the beginning again when what was brought is gone, or after a while: some of it may wait for long.
       if (listing.after === null && inMemory > 0 && clock.monotonicMs() - listing.endedAtMs < lookMs) return;
       const rowsMax = isProving ? 1 : headsMax;

@@ -178,6 +178,21 @@ await forEachDatabase((server) =>
       });
     });
 
+    it("a key that fails for its own sake does not keep its topic from proving itself", async ({ fixture }) => {
+      const transport = memoryTransport();
+      transport.inject({ kind: "retry", times: 1_000_000, when: ({ sequence }) => sequence === 1n });
+      await fixture.append(row("k"));
+      const options = { ...soon, attemptsMax: 1_000_000, messageBackoff: { firstMs: 20, maxMs: 40 } };
+      const relay = fixture.start({ memory: transport, ...options });
+      await relay.seen("relay.spillRead");
+      const failing = transport.inject({ kind: "retry", scope: "topic", times: 1_000_000, when: ({ sequence }) => sequence > 1n });
+      await fixture.append(row("a"), row("b"), row(null));
+      await areSpilled(fixture, 4);
+      failing.lift();
+      await relay.hasPublished(3);
+      expect(relay.sequences().toSorted((one, other) => one - other)).toEqual([2, 3, 4]);
+    });
+
     describe("a spilled message", () => {
       it("that is rejected moves to the dead letters, and its copy goes with it", async ({ fixture }) => {
         const { transport, heal } = deadTopic();
