@@ -155,7 +155,7 @@ await forEachDatabase((server) =>
       it("publishes what was released alone, too, and has got nowhere before it has tried all of it", async ({ fixture }) => {
         // Two of them were released: the first is harmless, the second kills. Lanes come in the order of their keys, or of their digests.
         const transport = memoryTransport();
-        transport.inject({ kind: "reject", reason: "tooLarge", times: 2 });
+        transport.inject({ kind: "reject", reason: "tooLarge", times: 1_000 });
         await fixture.append(row("a"), row("c"));
         const first = fixture.start({ memory: transport });
         await waitUntil(async () => (await fixture.letters()).length === 2, { what: "both are dead" });
