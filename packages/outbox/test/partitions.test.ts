@@ -141,6 +141,7 @@ forEachPostgres((server) =>
       const role = `waybill_test_${Math.random().toString(36).slice(2, 10)}`;
       await fixture.run(`create role ${role}`);
       try {
+        await fixture.run(`grant select on waybill_outbox to ${role}`);
         await fixture.run(`grant select, update on waybill_stream to ${role}`);
         await fixture.run(`grant select on sequence waybill_outbox_id_seq to ${role}`);
         await atId(2_999_990);
