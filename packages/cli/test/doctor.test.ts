@@ -96,12 +96,14 @@ await forEachDatabase((server) =>
         "no update on waybill_stream",
         "no select, insert, update on waybill_subscription",
         "no select, insert, update, delete on waybill_dead_letter",
+        "no select, insert, delete on waybill_spill",
         "no insert on waybill_audit",
       ]);
       expect(refused.output).not.toContain("canary");
 
       const grants = [
         "select, insert, update, delete on waybill_dead_letter",
+        "select, insert, delete on waybill_spill",
         "select, insert, update on waybill_subscription",
         "insert on waybill_audit",
       ];
