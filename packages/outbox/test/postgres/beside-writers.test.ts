@@ -1,6 +1,9 @@
 /**
  * Writers that insert as fast as they can, each giving up when a lock is not to be had within 50 ms, while partitions are made, emptied and dropped
  * under their hands: first beside a reader that stays open on the whole ledger, then without it.
+ *
+ * The 50 ms are asked for with `WAYBILL_TEST_ALL=1`. Beside other tests a process may be off its core for longer than that: then it is five times
+ * as much, which a step that waits for others with a lock in its hands still misses.
  */
 import { systemClock } from "@waybill/core";
 import { namespace, type OwnedTx } from "@waybill/sql";
@@ -14,7 +17,7 @@ import { type OutboxFixture, outboxFixture } from "../outbox-fixture.ts";
 
 const tables = ledgerTables(namespace("postgres"), defaultStream);
 const partitionIds = 5_000n;
-const waitMsMax = 50;
+const waitMsMax = process.env["WAYBILL_TEST_ALL"] === "1" ? 50 : 250;
 
 forEachPostgres((server) =>
   describe(`retention beside writers on ${server.name}`, () => {
@@ -55,7 +58,7 @@ forEachPostgres((server) =>
         onStep: () => undefined,
       });
 
-    it("no writer waits 50 ms for a lock, a reader that stays open delays nobody, and nothing is lost but history", async () => {
+    it(`no writer waits ${waitMsMax} ms for a lock, a reader that stays open delays nobody, and nothing is lost but history`, async () => {
       await keep();
       let isOver = false;
       const failures: Error[] = [];
