@@ -2,8 +2,10 @@
  * Writers that insert as fast as they can, each giving up when a lock is not to be had within 50 ms, while partitions are made, emptied and dropped
  * under their hands: first beside a reader that stays open on the whole ledger, then without it.
  *
- * The 50 ms are asked for with `WAYBILL_TEST_ALL=1`. Beside other tests a process may be off its core for longer than that: then it is five times
- * as much, which a step that waits for others with a lock in its hands still misses.
+ * A campaign, run alone with `WAYBILL_TEST_ALL=1`: beside other tests a process may be off its core for longer than 50 ms.
+ *
+ * On PostgreSQL 18 it still finds what is not mended: with partitions as small as these, a writer that reached the default partition may be refused
+ * there (23514) when a partition for its ids is attached while its statement runs. The insert fails loudly, and nothing is lost.
  */
 import { systemClock } from "@waybill/core";
 import { namespace, type OwnedTx } from "@waybill/sql";
@@ -17,10 +19,10 @@ import { type OutboxFixture, outboxFixture } from "../outbox-fixture.ts";
 
 const tables = ledgerTables(namespace("postgres"), defaultStream);
 const partitionIds = 5_000n;
-const waitMsMax = process.env["WAYBILL_TEST_ALL"] === "1" ? 50 : 250;
+const waitMsMax = 50;
 
 forEachPostgres((server) =>
-  describe(`retention beside writers on ${server.name}`, () => {
+  describe.runIf(process.env["WAYBILL_TEST_ALL"] === "1")(`retention beside writers on ${server.name}`, () => {
     let fixture: OutboxFixture;
 
     beforeAll(async () => {
