@@ -9,6 +9,7 @@ const startServers = `${root}packages/testing/src/vitest-global-setup.ts`;
 const alias = [
   { find: /^@waybill\/([a-z-]+)$/, replacement: `${root}packages/$1/src/index.ts` },
   { find: /^@waybill-example\/([a-z-]+)$/, replacement: `${root}examples/$1/src/index.ts` },
+  { find: /^@waybill-tool\/([a-z-]+)$/, replacement: `${root}tools/$1/src/index.ts` },
 ];
 
 export default defineConfig({
@@ -20,8 +21,9 @@ export default defineConfig({
         test: {
           name: "unit",
           environment: "node",
-          include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts", "tools/torture/src/**/*.test.ts"],
-          testTimeout: 10_000,
+          include: ["packages/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts", "tools/*/src/**/*.test.ts"],
+          // Properties that run thousands of schedules take a few seconds, and several times that on a machine that others load.
+          testTimeout: 60_000,
         },
       },
       {

@@ -3,6 +3,7 @@ export { type AuditOptions, audit } from "./audit.ts";
 export { AuditInputError } from "./audit-input-error.ts";
 export type { DatabasePlace, Query } from "./database-place.ts";
 export { digest } from "./digest.ts";
+export { type HalfMessagePart, type HalfMessageState, readHalfMessages } from "./half-messages.ts";
 export type {
   Consumer,
   DeadLetter,

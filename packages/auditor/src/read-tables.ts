@@ -21,11 +21,13 @@ export interface Tables {
   deadLetters(table: TableName, origin: DeadLetter["origin"], readerStart: string): Query;
   handled(inbox: TableName): Query;
   spilled(spill: TableName, stream: string): Query;
+  halfMessages(halfMessages: TableName, log: TableName): Query;
+  committedMessages(halfMessages: TableName, bodies: TableName, deliveries: TableName, destination: string): Query;
   openRangesOf(row: Fields, where: string): readonly IdRange[];
   isLeaseValid(row: Fields, where: string): boolean;
 }
 
-const tablesOf = (place: DatabasePlace): Tables => (dialectOf(place) === "postgres" ? postgresTables : mysqlTables);
+export const tablesOf = (place: DatabasePlace): Tables => (dialectOf(place) === "postgres" ? postgresTables : mysqlTables);
 
 /** The producer's side of a history. */
 export type LedgerPart = Pick<History, "ledger" | "subscriptions" | "deadLetters">;

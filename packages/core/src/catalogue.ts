@@ -10,6 +10,7 @@
  *
  * An entry is a function that makes a message, and carries its definition for whoever receives it.
  */
+import { type EntityVersion, entityVersionOf, type VersionSource } from "./entity-version.ts";
 import { type ConfigProblem, type PayloadIssue, throwConfigProblems, waybillError } from "./errors.ts";
 import { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 import { sourceHeader, validateHeaders } from "./headers.ts";
@@ -25,7 +26,7 @@ import { type TraceContext, withTrace } from "./trace-context.ts";
 const issuesMax = 20;
 
 /** What every message of a type has in common. */
-export interface MessageOptions<Payload> {
+export interface MessageOptions<Payload, Read = Payload> {
   /** On the wire, such as `shop.order.placed.v1`: never renamed, never reused. At most 255 bytes. */
   readonly type: string;
   /** Logical destination: 1 to 249 of `A-Z a-z 0-9 . _ -`. */
@@ -34,11 +35,21 @@ export interface MessageOptions<Payload> {
   readonly key?: (payload: Payload) => string | null;
   /** Default `application/json`. With one that is not JSON the payload is a `string` or `Uint8Array`, travels as it is, and is read as `Uint8Array`. */
   readonly contentType?: string;
+  /**
+   * Which version of its entity a message tells of, higher is newer: a whole number from 0 to 2^63 - 1, as number, bigint or text of digits.
+   * Receivers take it from the payload as they read it, or from a header: a tombstone has no payload. An inbox guards by it (`staleness`).
+   */
+  readonly version?: (payload: Read, headers: ReadonlyMap<string, string>) => number | bigint | string;
+  /**
+   * Which entity that is, in 1 to 255 bytes, unique in the topic. Left out: the message's key. Types of one topic that speak of one entity share its
+   * versions; what has versions of its own needs a name of its own.
+   */
+  readonly entity?: (payload: Read, headers: ReadonlyMap<string, string>) => string;
 }
 
 /** Made by `message`, given a name by `catalogue`. */
 export interface MessageDefinition<Input, Output = Input> {
-  readonly options: MessageOptions<Input> & { readonly payload?: StandardSchema };
+  readonly options: MessageOptions<Input, never> & { readonly payload?: StandardSchema };
   /** Carries the payload's types; never set. */
   readonly payloadTypes?: (input: Input) => Output;
 }
@@ -73,11 +84,19 @@ export interface MessageType<Input, Output = Input> {
    * @throws WAYBILL_PAYLOAD_INVALID, WAYBILL_PAYLOAD_NOT_JSON
    */
   read(payload: Uint8Array | null): Output;
+  /** Whether messages of the type have a version. */
+  readonly hasVersion: boolean;
+  /**
+   * Of which entity a received message tells, and in which version; null if its type has none.
+   *
+   * @throws WAYBILL_PAYLOAD_INVALID, with the path `version` or `entity`
+   */
+  entityVersion(message: VersionSource<Output>): EntityVersion | null;
 }
 
 /** Defines a message type. With `payload`, a Standard Schema, the payload's types are the schema's. */
 export function message<Schema extends StandardSchema>(
-  options: MessageOptions<SchemaInput<Schema>> & { readonly payload: Schema },
+  options: MessageOptions<SchemaInput<Schema>, SchemaOutput<Schema>> & { readonly payload: Schema },
 ): MessageDefinition<SchemaInput<Schema>, SchemaOutput<Schema>>;
 /** Defines a message type whose payload is trusted to be what TypeScript says. */
 export function message<Payload>(options: MessageOptions<Payload>): MessageDefinition<Payload>;
@@ -146,12 +165,18 @@ function entryProblems(entries: Entries): ConfigProblem[] {
 }
 
 function optionProblems(name: string, options: MessageDefinition<never>["options"]): ConfigProblem[] {
-  const { type, topic, key, contentType, payload } = options;
+  const { type, topic, key, contentType, payload, version, entity } = options;
+  const isEntityUsable = entity === undefined || (typeof entity === "function" && version !== undefined);
   const rules: readonly (readonly [option: string, rule: string | null])[] = [
     ["type", typeProblem(type)],
     ["topic", topicProblem(topic)],
     ["key", key === undefined || typeof key === "function" ? null : "a function that takes the payload and answers its key or null"],
     ["contentType", contentType === undefined ? null : contentTypeProblem(contentType)],
+    [
+      "version",
+      version === undefined || typeof version === "function" ? null : "a function that takes the payload and answers its version",
+    ],
+    ["entity", isEntityUsable ? null : "a function that takes the payload and answers the entity's name, beside a version"],
     ["payload", payload === undefined || isStandardSchema(payload) ? null : "a Standard Schema, version 1"],
   ];
   return rules.flatMap(([option, rule]) => (rule === null ? [] : [{ option: `${name}.${option}`, problem: `must be ${rule}` }]));
@@ -202,7 +227,10 @@ function messageType(source: string, definition: MessageDefinition<never, unknow
     const parsed = payload !== null && isJson ? decodeJson(options.type, payload) : payload;
     return options.payload === undefined ? parsed : validate(options.type, options.payload, parsed);
   };
-  return Object.freeze(Object.assign(make, { type: options.type, topic: options.topic, read }));
+  const { type, topic, version, entity } = options;
+  const entityVersion = (source: VersionSource<unknown>): EntityVersion | null =>
+    version === undefined ? null : entityVersionOf({ type, topic, version, entity }, source);
+  return Object.freeze(Object.assign(make, { type, topic, read, hasVersion: version !== undefined, entityVersion }));
 }
 
 function rawPayload(type: string, payload: unknown): string | Uint8Array | null {

@@ -35,11 +35,13 @@ export interface WaybillErrorFacts {
   /** A value of a statement is no text, number, null or bytes. `position` counts from 1; `found` is its JavaScript type. */
   WAYBILL_VALUE_INVALID: { readonly position: number; readonly found: string };
   /** What was passed as a transaction is none. */
-  WAYBILL_NOT_IN_TRANSACTION: { readonly handle: "pool" | "knex" | "autocommit" | "finished" | "unknown" };
+  WAYBILL_NOT_IN_TRANSACTION: { readonly handle: "pool" | "knex" | "autocommit" | "finished" | "nested" | "unknown" };
   /** No entry of the catalogue has this message type. */
   WAYBILL_MESSAGE_TYPE_UNKNOWN: { readonly type: string };
   /** A handler said that it will never take this message: a dead letter at once. `reason` is the handler's own word. */
   WAYBILL_MESSAGE_REJECTED: { readonly reason: string };
+  /** A handler asks for its message again after so long. */
+  WAYBILL_RETRY_AFTER: { readonly afterMs: number };
   /** A message id of the caller's own was appended before; `isSameContent` tells a repeat from a mix-up. */
   WAYBILL_MESSAGE_ID_REPEATED: { readonly messageId: string; readonly isSameContent: boolean };
   /** A message, or a field of its envelope, breaks the grammar or a limit: id, type, topic, key. */
@@ -63,6 +65,12 @@ export interface WaybillErrorFacts {
       | "malformed";
     readonly path: string;
   };
+  /** What a handler returned is too large to be kept. */
+  WAYBILL_RESULT_TOO_LARGE: { readonly messageId: string; readonly bytes: number; readonly bytesMax: number };
+  /** A request was handled, but its answer was not kept, for its work ended the transaction itself. Asking again tells nothing more. */
+  WAYBILL_RESULT_LOST: { readonly messageId: string };
+  /** The same request is being handled, here or elsewhere, and has not ended within the time given. Ask again under the same id. */
+  WAYBILL_IN_PROGRESS: { readonly messageId: string; readonly waitedMs: number };
   /** Payload, headers and key together exceed the limit. Shrink, or store and refer. */
   WAYBILL_PAYLOAD_TOO_LARGE: { readonly type: string; readonly bytes: number; readonly bytesMax: number };
   /** A header's name or value breaks the grammar, or there are too many. */
@@ -83,8 +91,30 @@ export interface WaybillErrorFacts {
   };
   /** A statement was sent after an error inside its unit of work: only a rollback may follow. */
   WAYBILL_UNIT_POISONED: { readonly operation: string };
-  /** A COMMIT went out and no answer came back. Ask by id; assume nothing. */
-  WAYBILL_OUTCOME_UNKNOWN: { readonly operation: string };
+  /** A COMMIT went out and no answer came back. Ask by id; assume nothing. `messageId`: of the half message that belongs to it. */
+  WAYBILL_OUTCOME_UNKNOWN: { readonly operation: string; readonly messageId?: string };
+  /**
+   * The local transaction of this half message may not commit any more: a check-back has rolled it back for good, or it was joined before.
+   * Roll back; a new try of the business operation needs a new half message.
+   */
+  WAYBILL_FENCED: { readonly producer: string; readonly messageId: string };
+  /**
+   * The half message was not prepared, so its local transaction was not begun. `reason`: a problem's code, `deadline`, or a word about the
+   * connection; `status`: of the last answer. `mayBeStored`: it may be there; check-back rolls it back.
+   */
+  WAYBILL_PREPARE_FAILED: {
+    readonly producer: string;
+    readonly messageId: string;
+    readonly reason: string;
+    readonly status: number | null;
+    readonly mayBeStored: boolean;
+  };
+  /** The half-message service did not do what was asked. `reason`: a problem's code, or a word about the connection. */
+  WAYBILL_SERVICE_REFUSED: { readonly reason: string; readonly status: number | null };
+  /** A commit was asked for a half message whose local transaction never joined the barrier: nothing would prove that it committed. */
+  WAYBILL_NOT_JOINED: { readonly producer: string; readonly messageId: string };
+  /** The transaction is of another database, or another schema, than the barrier for which the half message was prepared. Nothing was written. */
+  WAYBILL_WRONG_BARRIER: { readonly producer: string; readonly messageId: string };
   /** The server takes no writes: a standby, or a primary that is about to hand over. Soon it may, or another one does. */
   WAYBILL_READ_ONLY: { readonly found: "standby" | "read-only" };
   /** The ledger cannot be read safely: a cached sequence, ids given out again. An operator decides. */
@@ -159,4 +189,12 @@ export function throwConfigProblems(what: string, problems: readonly ConfigProbl
   if (problems.length === 0) return;
   const lines = problems.map(({ option, problem }) => `${option}: ${problem}`).join("; ");
   throw waybillError("WAYBILL_CONFIG_INVALID", `${what} cannot start: ${lines}.`, { problems });
+}
+
+/** What an error finds wrong with options, whether with several of them or with a name that is none; null: it is about something else. */
+export function configProblemsOf(error: unknown): readonly ConfigProblem[] | null {
+  if (isWaybillError(error, "WAYBILL_CONFIG_INVALID")) return error.facts.problems;
+  if (!isWaybillError(error, "WAYBILL_IDENTIFIER_INVALID")) return null;
+  const { what } = error.facts;
+  return [{ option: what, problem: error.message.replace(`The ${what} `, "").replace(/\.$/, "") }];
 }

@@ -173,6 +173,35 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.delayedMoved"; readonly messages: number; readonly lateMs: number }
     /** The server refused: its role has no rights on them, say. They wait. */
     | { readonly name: "relay.delayedNotMoved"; readonly reason: string }
+    /** Messages that were not confirmed in time enter the ledger again, or are given up. */
+    | { readonly name: "relay.unconfirmedRepeating"; readonly messages: number }
+    | { readonly name: "relay.unconfirmedCommitting"; readonly messages: number }
+    /** `lateMs`: for how long the first of them had been due, by the database's clock. */
+    | { readonly name: "relay.unconfirmedRepeated"; readonly messages: number; readonly lateMs: number }
+    /** An alarm: repeated as often as it may be, a message was confirmed by none of these, and is a dead letter of the reader `<stream>/@confirmations`. */
+    | {
+        readonly name: "relay.unconfirmedGivenUp";
+        readonly messageId: string;
+        readonly type: string;
+        readonly topic: string;
+        readonly consumers: readonly string[];
+      }
+    /**
+     * Every ten seconds: how many confirmations are waited for, how many of them by messages that were repeated, both counted up to 1 000, and how old the
+     * oldest of them is; null: none is waited for.
+     */
+    | {
+        readonly name: "relay.unconfirmedMeasured";
+        readonly waiting: number;
+        readonly repeated: number;
+        readonly oldestMs: number | null;
+      }
+    /** Such dead letters were redriven: they enter the ledger once more. */
+    | { readonly name: "relay.unconfirmedRedriven"; readonly messages: number }
+    /** The server refused: its role has no rights on them, say. They wait. */
+    | { readonly name: "relay.unconfirmedNotRepeated"; readonly reason: string }
+    /** The count of what waits for confirmations took too long or was refused; repeats go on, and it is tried again after five minutes. */
+    | { readonly name: "relay.unconfirmedNotMeasured"; readonly reason: string }
     /** The server's settings promise less than they could; each says which and what it means. Told by a relay that takes the lease. */
     | { readonly name: "relay.settingsDoubtful"; readonly warnings: readonly string[] }
     /** PostgreSQL: hints of writers wake this relay from now on. */
@@ -186,6 +215,18 @@ export type RelayEvent = OfSubscription &
     | { readonly name: "relay.draining" }
     | { readonly name: "relay.stopped" }
   );
+
+/** Of several relays in one process. */
+export type RelaysEvent = OfSubscription /**
+ * One of them ended with an error that somebody must look at; the others go on. It begins anew after `afterMs`; null: it does not, for none is left
+ * that runs, or a stop was asked for.
+ */ & {
+  readonly name: "relays.relayEnded";
+  readonly relay: string;
+  readonly code: string;
+  readonly message: string;
+  readonly afterMs: number | null;
+};
 
 export type InboxEvent = OfConsumer &
   (
@@ -201,8 +242,40 @@ export type InboxEvent = OfConsumer &
     | { readonly name: "inbox.committed"; readonly messageId: string }
     | { readonly name: "inbox.outcomeUnknown"; readonly messageId: string }
     | { readonly name: "inbox.duplicate"; readonly messageId: string }
-    /** The handler threw, or its deadline passed; the attempt is counted next. */
-    | { readonly name: "inbox.handlerFailed"; readonly messageId: string; readonly code: string }
+    /** Versions were compared and kept, before the handler of these messages. `stale`: how many of them tell of no newer version. */
+    | { readonly name: "inbox.guarded"; readonly messages: number; readonly stale: number }
+    /** Its producer asks for a confirmation: the application's `confirm` is called. */
+    | { readonly name: "inbox.confirming"; readonly messageId: string }
+    /** Its producer asks for a confirmation, and gets it if the commit comes. */
+    | { readonly name: "inbox.confirmed"; readonly messageId: string }
+    /** It was handled before, and its confirmation failed as often as it may: it is settled as a duplicate, and its producer sends it again. */
+    | { readonly name: "inbox.confirmationGivenUp"; readonly messageId: string; readonly reason: string }
+    /** What its handler returned is kept, if the commit comes. */
+    | { readonly name: "inbox.resultKept"; readonly messageId: string; readonly bytes: number }
+    /** Of `once`: nobody has answered the request so far; its work comes next. */
+    | { readonly name: "inbox.requestBegun"; readonly messageId: string }
+    | { readonly name: "inbox.requestClaimed"; readonly messageId: string }
+    | { readonly name: "inbox.requestCommitted"; readonly messageId: string }
+    /** It was answered before. */
+    | { readonly name: "inbox.requestRepeated"; readonly messageId: string }
+    /** Settled without its handler: its entity is known in this version or a newer one. */
+    | { readonly name: "inbox.stale"; readonly messageId: string; readonly type: string }
+    /** Several messages in one transaction. `fresh`: how many of them nobody has handled. */
+    | { readonly name: "inbox.batchBegun"; readonly messages: number }
+    | { readonly name: "inbox.batchDeduped"; readonly messages: number; readonly fresh: number }
+    /** A handler that takes many gets so many. */
+    | { readonly name: "inbox.handlingMany"; readonly messages: number; readonly type: string }
+    | { readonly name: "inbox.handledMany"; readonly messages: number; readonly durationMs: number }
+    /** `messages`: those that the commit settles; the others go back in line. */
+    | { readonly name: "inbox.batchCommitting"; readonly messages: number }
+    | { readonly name: "inbox.batchCommitted"; readonly messages: number }
+    /** Nothing of it was kept; its messages are handled one by one, or come again. */
+    | { readonly name: "inbox.batchRolledBack"; readonly messages: number; readonly code: string }
+    /** The handler threw, or its deadline passed; the attempt is counted next. `durationMs`: since the handler was called. */
+    | { readonly name: "inbox.handlerFailed"; readonly messageId: string; readonly code: string; readonly durationMs: number }
+    /** More than one in a hundred of the last thousand attempts failed: told once, until at most one in two hundred did. */
+    | { readonly name: "inbox.failureRateHigh"; readonly failed: number; readonly attempts: number }
+    | { readonly name: "inbox.failureRateNormal"; readonly failed: number; readonly attempts: number }
     | {
         readonly name: "inbox.retrying";
         readonly messageId: string;
@@ -212,6 +285,8 @@ export type InboxEvent = OfConsumer &
       }
     | { readonly name: "inbox.deadLettering"; readonly messageId: string; readonly reason: string }
     | { readonly name: "inbox.deadLettered"; readonly messageId: string; readonly reason: string }
+    /** The notification about a dead letter failed, and the dead letter with it: it is written without, when the message comes again. */
+    | { readonly name: "inbox.notifyingFailed"; readonly messageId: string; readonly code: string }
     | { readonly name: "inbox.holding"; readonly messageId: string }
     | { readonly name: "inbox.held"; readonly messageId: string }
     | { readonly name: "inbox.ignored"; readonly messageId: string; readonly type: string }
@@ -239,11 +314,70 @@ export type SqlEvent =
   /** A whole unit of work is run again after a serialization failure or deadlock; `errno` is MySQL's number, null on PostgreSQL. */
   | { readonly name: "sql.unitRepeated"; readonly sqlState: string; readonly errno: number | null; readonly attempt: number };
 
+/** Of a producer's barrier. */
+export type BarrierEvent =
+  /**
+   * A check cannot be answered until somebody puts this right: tables or identity are missing, or a right. `code`: SQLSTATE or number of the
+   * database's error, or a word of ours. The answer was "pending".
+   */
+  | { readonly name: "barrier.settleFailed"; readonly producer: string; readonly code: string }
+  /** The check is for a half message that was prepared for another database. */
+  | { readonly name: "barrier.mismatched"; readonly producer: string; readonly messageId: string };
+
+/** Whose event it is: a half message of a producer, in the producer's process. */
+interface OfHalfMessage {
+  readonly producer: string;
+  readonly messageId: string;
+}
+
+/** Of the client of the half-message service. */
+export type ProducerEvent =
+  | (OfHalfMessage &
+      (
+        | { readonly name: "producer.preparing" }
+        | { readonly name: "producer.prepareRetrying"; readonly attempt: number; readonly reason: string; readonly afterMs: number }
+        | { readonly name: "producer.prepared"; readonly attempts: number; readonly isReplayed: boolean }
+        | { readonly name: "producer.joined" }
+        /** The work is done, its COMMIT is next. */
+        | { readonly name: "producer.worked" }
+        | { readonly name: "producer.committed" }
+        | { readonly name: "producer.rolledBack" }
+        /** Nobody answered the COMMIT: the barrier is asked. */
+        | { readonly name: "producer.outcomeUnknown" }
+        | { readonly name: "producer.reporting"; readonly decision: "committed" | "rolledBack" }
+        | { readonly name: "producer.reported"; readonly decision: "committed" | "rolledBack"; readonly attempts: number }
+        | { readonly name: "producer.reportRetrying"; readonly attempt: number; readonly reason: string; readonly afterMs: number }
+        /** The decision was not reported; a check-back will ask for it. */
+        | { readonly name: "producer.reportFailed"; readonly decision: "committed" | "rolledBack"; readonly reason: string }
+        /** The service has decided otherwise than the local transaction ended: an operator must look. */
+        | { readonly name: "producer.decisionConflicted"; readonly decision: "committed" | "rolledBack" }
+      ))
+  | { readonly name: "producer.checksArrived"; readonly producer: string; readonly checks: number }
+  | {
+      readonly name: "producer.checksAnswered";
+      readonly producer: string;
+      readonly committed: number;
+      readonly rolledBack: number;
+      readonly undecided: number;
+    }
+  /** Checks cannot be fetched; tried again after `afterMs`. */
+  | { readonly name: "producer.claimFailed"; readonly producer: string; readonly reason: string; readonly afterMs: number };
+
 export type HttpEvent =
   | { readonly name: "http.refused"; readonly status: number; readonly reason: string }
   | { readonly name: "http.destinationGone"; readonly topic: string }
   | { readonly name: "http.breakerOpened"; readonly topic: string }
-  | { readonly name: "http.breakerClosed"; readonly topic: string };
+  | { readonly name: "http.breakerClosed"; readonly topic: string }
+  /** Of `alertHook`: its receiver has taken an alert, after so many calls. */
+  | { readonly name: "http.alertTold"; readonly kind: string; readonly subject: string; readonly attempts: number }
+  /** An alert that the hook could not tell: called often enough in vain, too many waited, or it was closed. */
+  | {
+      readonly name: "http.alertNotTold";
+      readonly kind: string;
+      readonly subject: string;
+      readonly attempts: number;
+      readonly reason: string;
+    };
 
 /** Whose connection to RabbitMQ it is, and the broker as `host:port/vhost`. */
 interface OfRabbitmq {
@@ -322,10 +456,106 @@ export type SourceEvent = OfSource &
     | { readonly name: "source.redeliveredOften"; readonly messageId: string; readonly deliveries: number; readonly limit: number }
     /** The messages held together were too large: so many are taken at once from now on. */
     | { readonly name: "source.prefetchReduced"; readonly prefetch: number }
+    /** How many messages the broker has that the group has not settled, as far as one can tell: those that are with us among them. */
+    | { readonly name: "source.lagMeasured"; readonly messages: number }
     | { readonly name: "source.stopped" }
   );
 
-export type WaybillEvent = RelayEvent | OutboxEvent | InboxEvent | SqlEvent | HttpEvent | RabbitmqEvent | KafkaEvent | SourceEvent;
+export type HalfMessageEvent =
+  // The service
+  | { readonly name: "halfMessage.listening"; readonly at: "public" | "admin"; readonly host: string; readonly port: number }
+  /** A transaction begins that stores, or decides, what so many requests ask for. */
+  | { readonly name: "halfMessage.storing"; readonly requests: number }
+  | { readonly name: "halfMessage.deciding"; readonly requests: number }
+  /** It is committed, and nobody was told yet. */
+  | { readonly name: "halfMessage.stored"; readonly requests: number }
+  | { readonly name: "halfMessage.decided"; readonly requests: number }
+  /** A call failed in a way that nobody expected; `code` is the error's. */
+  | { readonly name: "halfMessage.failed"; readonly route: string; readonly code: string }
+  /** The service was told to stop: prepares are refused, and what is under way is answered. */
+  | { readonly name: "halfMessage.draining" }
+  | { readonly name: "halfMessage.stopped" }
+  /** A message of an accepted source is not stored: its source brings it again. */
+  | { readonly name: "halfMessage.notAccepted"; readonly producer: string; readonly messageId: string; readonly code: string }
+  /** Nothing of this kind was removed; it is tried again with the next purge. */
+  | { readonly name: "halfMessage.purgeFailed"; readonly kind: "halfMessages" | "log" | "nonces"; readonly code: string }
+  /** The alert hook has answered for it. */
+  | { readonly name: "halfMessage.alertTold"; readonly kind: string; readonly subject: string; readonly attempts: number }
+  /** It has not, and will not be called about it again. */
+  | {
+      readonly name: "halfMessage.alertNotTold";
+      readonly kind: string;
+      readonly subject: string;
+      readonly attempts: number;
+      readonly reason: string;
+    }
+  // Check-back
+  | { readonly name: "halfMessage.checkScanFailed"; readonly code: string }
+  | { readonly name: "halfMessage.checkClaimFailed"; readonly producer: string; readonly code: string }
+  | { readonly name: "halfMessage.checksAsking"; readonly producer: string; readonly checks: number }
+  /** `failure`: why there is no answer; null: there is one. */
+  | { readonly name: "halfMessage.checksAsked"; readonly producer: string; readonly checks: number; readonly failure: string | null }
+  /** What a check brought could not be written: it is asked again when its lease ends. */
+  | { readonly name: "halfMessage.checkNotRecorded"; readonly producer: string; readonly messageId: string; readonly code: string }
+  /** So many calls in a row failed: a probe per backoff goes until one is answered. */
+  | { readonly name: "halfMessage.producerBlocked"; readonly producer: string; readonly failures: number };
+
+/** Whose event it is: a destination of deliveries; `receivers` for all notifications. */
+interface OfDestination {
+  readonly destination: string;
+}
+
+export type DeliveryEvent = OfDestination &
+  /** Deliveries are leased, an attempt is counted at each, and nothing is sent yet. */
+  (
+    | { readonly name: "delivery.claimed"; readonly deliveries: number }
+    | { readonly name: "delivery.publishing"; readonly messages: number }
+    /** The destination has answered, and nothing is written yet. `delaysMs`: for each that was confirmed the time since it was to go. */
+    | {
+        readonly name: "delivery.published";
+        readonly confirmed: number;
+        readonly rejected: number;
+        readonly retry: number;
+        readonly unknown: number;
+        readonly durationMs: number;
+        readonly delaysMs: readonly number[];
+      }
+    /** `lost`: another one has the lease by now, or an acknowledgement came first. */
+    | { readonly name: "delivery.recorded"; readonly written: number; readonly lost: number }
+    | {
+        readonly name: "delivery.retrying";
+        readonly deliveryId: string;
+        readonly messageId: string;
+        readonly attempt: number;
+        readonly afterMs: number;
+        readonly reason: string;
+      }
+    | { readonly name: "delivery.dead"; readonly deliveryId: string; readonly messageId: string; readonly reason: string }
+    /** Failures in a row: nothing but a probe per backoff goes there until something is confirmed. */
+    | { readonly name: "delivery.breakerOpened"; readonly failures: number }
+    | { readonly name: "delivery.breakerClosed" }
+    /** Ten rejections in a row with one code: what would be given up waits, until one message is confirmed. */
+    | { readonly name: "delivery.topicBraked"; readonly topic: string; readonly reason: string }
+    /** Deliveries are due to a destination that is not configured; after a while they are given up. */
+    | { readonly name: "delivery.destinationUnknown" }
+    /** The service's database did not do what it was asked for: again later. What was published and not recorded is published again. */
+    | { readonly name: "delivery.databaseFailed"; readonly operation: "claim" | "record" | "due"; readonly code: string }
+  );
+
+export type WaybillEvent =
+  | RelayEvent
+  | RelaysEvent
+  | OutboxEvent
+  | InboxEvent
+  | SqlEvent
+  | BarrierEvent
+  | ProducerEvent
+  | HttpEvent
+  | RabbitmqEvent
+  | KafkaEvent
+  | SourceEvent
+  | HalfMessageEvent
+  | DeliveryEvent;
 
 /** A listener. It cannot disturb what it listens to; whatever it does takes the engine's time. */
 export type OnEvent = (event: WaybillEvent) => void;

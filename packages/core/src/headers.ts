@@ -43,6 +43,12 @@ export const sourceHeader = "ce-source";
  */
 export const replayHeader = "replay-of";
 
+/**
+ * Names the consumers that must confirm a message, parted by commas: whoever is among them tells the producer when its effect is committed. An ordinary
+ * name, as `replayHeader`.
+ */
+export const confirmByHeader = "confirm-by";
+
 function headersInvalid(header: string, rule: string): WaybillError<"WAYBILL_HEADERS_INVALID"> {
   return waybillError("WAYBILL_HEADERS_INVALID", `Header ${JSON.stringify(header.slice(0, 80))} cannot be sent: ${rule}.`, {
     header: header.slice(0, 80),

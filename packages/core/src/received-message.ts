@@ -7,6 +7,7 @@
  *     no envelope, or not 1.0        an empty id and type, the payload as it came
  */
 import { sequenceOf, timeOf } from "./cloud-events.ts";
+import { isDeliveryHeader } from "./delivery-headers.ts";
 import { isWaybillError } from "./errors.ts";
 import { contentTypeProblem, keyProblem, sourceProblem, topicProblem, typeProblem } from "./grammar.ts";
 import { headersBytes, sourceHeader, validateHeaders } from "./headers.ts";
@@ -51,6 +52,7 @@ const knownAttributes: ReadonlySet<string> = new Set(["specversion", "id", "sour
 /** The headers that a message may have, as many of them as it may; extension attributes that are not ours are kept as `ce-` headers. */
 function keepHeaders(attributes: ReadonlyMap<string, string>, headers: Iterable<readonly [string, string]>): Map<string, string> {
   const kept = new Map<string, string>();
+  const delivery = new Map<string, string>();
   let bytes = 0;
   const keep = (name: string, value: string): void => {
     const size = headersBytes(new Map([[name, value]]));
@@ -59,10 +61,11 @@ function keepHeaders(attributes: ReadonlyMap<string, string>, headers: Iterable<
     bytes += size;
   };
   for (const [name, value] of headers)
-    if (name === "content-type" ? contentTypeProblem(value) === null : mayHave(name, value)) keep(name, value);
+    if (isDeliveryHeader(name, value)) delivery.set(name, value);
+    else if (name === "content-type" ? contentTypeProblem(value) === null : mayHave(name, value)) keep(name, value);
   for (const [name, value] of attributes)
     if (!knownAttributes.has(name) && /^[a-z0-9]{1,20}$/.test(name) && mayHave("x", value)) keep(`ce-${name}`, value);
-  return kept;
+  return new Map([...kept, ...delivery]);
 }
 
 function mayHave(name: string, value: string): boolean {

@@ -41,6 +41,15 @@ describe("binary mode", () => {
     expect(received(placed)).toEqual({ message: placed });
   });
 
+  test("what is said about its delivery travels beside it", () => {
+    const delivery = [
+      ["waybill-delivery-id", "42-00c0ffee00c0ffee"],
+      ["waybill-attempt", "3"],
+    ] as const;
+    const message = { ...placed, headers: new Map([...placed.headers, ...delivery]) };
+    expect(received(message)).toEqual({ message });
+  });
+
   test("attributes and headers are percent-encoded; content type and trace are as stored", () => {
     expect(sent(placed).headers).toEqual({
       "ce-specversion": "1.0",

@@ -12,12 +12,14 @@ import type { IncomingHttpHeaders } from "node:http";
 import {
   type CloudEventProblem,
   fromCloudEvent,
+  isDeliveryHeader,
   isWaybillError,
   type OutgoingMessage,
   percentDecode,
   percentEncode,
   type ReceivedMessage,
   sourceHeader,
+  splitDeliveryHeaders,
   toCloudEvent,
   validateHeaders,
 } from "@waybill/core";
@@ -45,9 +47,10 @@ export function toRequest(
 
 function requestOf(message: OutgoingMessage): BinaryRequest {
   // Another language may have inserted the row: what would address or frame the request itself must not come from it.
-  const { "content-type": contentType, [sourceHeader]: _, ...own } = Object.fromEntries(message.headers);
+  const { delivery, own: others } = splitDeliveryHeaders(message.headers);
+  const { "content-type": contentType, [sourceHeader]: _, ...own } = others;
   validateHeaders(own);
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...delivery };
   for (const [name, value] of Object.entries(own)) headers[name] = plainHeaders.has(name) ? plainValue(value) : percentEncode(value);
   if (contentType !== undefined) headers["content-type"] = plainValue(contentType);
   for (const [name, value] of Object.entries(toCloudEvent(message))) headers[`ce-${name}`] = percentEncode(value);
@@ -75,6 +78,7 @@ export function fromRequest(
       if (decoded === null) return { problem: "encoding" };
       attributes[name.slice(3)] = decoded;
     } else if (plainHeaders.has(name)) own.set(name, value);
+    else if (isDeliveryHeader(name, value)) own.set(name, value);
     else keepOwnHeader(own, name, value);
   }
   for (const [name, value] of Object.entries(attributes)) {

@@ -30,6 +30,8 @@ export interface ExchangeLimits {
   readonly deadlineMs: number;
   /** After this the request is not written any more, however long the deadline: the connection was late. Default: the deadline. */
   readonly writeMs?: number;
+  /** By then the request is written, or it ends `notSent` without waiting for the deadline. */
+  readonly connectMs?: number;
   readonly responseBytesMax: number;
   readonly mayWrite?: (() => boolean) | undefined;
 }
@@ -86,6 +88,7 @@ function attempt(
       if (isSettled) return;
       isSettled = true;
       timer.cancel();
+      connecting?.cancel();
       connections.underWay.delete(end);
       resolve(result);
     };
@@ -107,6 +110,8 @@ function attempt(
 
     const writeUntilMs = clock.monotonicMs() + (limits.writeMs ?? limits.deadlineMs);
     const timer = clock.setTimer(limits.deadlineMs, () => fail("deadline", null));
+    const { connectMs } = limits;
+    const connecting = connectMs === undefined ? null : clock.setTimer(connectMs, () => !isWritten && fail("connectDeadline", null));
     connections.underWay.add(end);
     let outgoing: ClientRequest;
     try {

@@ -1,6 +1,6 @@
 import { type Clock, type ConfigProblem, type HttpAnswer, type HttpCaller, systemClock, throwConfigProblems } from "@waybill/core";
 import { connections, type TlsOptions, tlsProblem } from "./connections.ts";
-import { allowedNetworkProblem, dialGuard } from "./dial-guard.ts";
+import { allowedNetworkProblem, type DialGuard, dialGuard } from "./dial-guard.ts";
 import { exchange } from "./exchange.ts";
 
 export interface HttpCallerOptions {
@@ -18,6 +18,9 @@ export interface HttpCallerOptions {
  * Makes the port through which engines call URLs that somebody else configured: one fresh connection per call, to public addresses
  * and `allowNetworks` only, no redirect, no proxy from the environment. A URL that may not be called is `notSent`.
  *
+ * A call may bring a reach of its own, which takes the place of these options one by one. A range in it that is no network, or that is
+ * never opened, opens nothing: the call is `notSent`, reason `networkRefused`.
+ *
  * @throws WAYBILL_CONFIG_INVALID
  */
 export function httpCaller(options: HttpCallerOptions = {}): HttpCaller {
@@ -28,13 +31,15 @@ export function httpCaller(options: HttpCallerOptions = {}): HttpCaller {
   });
   const tlsRule = tlsProblem(tls);
   throwConfigProblems("The HTTP caller", tlsRule === null ? problems : [...problems, { option: "tls", problem: tlsRule }]);
-  const guard = dialGuard({ allowNetworks });
+  const ownGuard = dialGuard({ allowNetworks });
 
   return {
-    async call(request, { deadlineMs, responseBytesMax }): Promise<HttpAnswer> {
+    async call(request, { deadlineMs, connectMs, responseBytesMax, takesPartialBody = false, mayWrite, reach = {} }): Promise<HttpAnswer> {
       const url = URL.canParse(request.url) ? new URL(request.url) : null;
-      const reason = url === null ? "urlInvalid" : refusalOf(url, ports, allowPlain);
+      const reason = url === null ? "urlInvalid" : refusalOf(url, reach.ports ?? ports, reach.allowPlain ?? allowPlain);
       if (url === null || reason !== null) return { kind: "notSent", reason: reason ?? "urlInvalid" };
+      const guard = reach.allowNetworks === undefined ? ownGuard : guardFor(reach.allowNetworks);
+      if (guard === null) return { kind: "notSent", reason: "networkRefused" };
       const own = connections(guard, { isTls: url.protocol === "https:", tls, socketsMax: 1 });
       try {
         const { method, headers, body } = request;
@@ -42,18 +47,23 @@ export function httpCaller(options: HttpCallerOptions = {}): HttpCaller {
         const ended = await exchange(
           own,
           { method, url, headers: { ...headers, ...length }, body },
-          { deadlineMs, responseBytesMax },
+          { deadlineMs, responseBytesMax, mayWrite, ...(connectMs === undefined ? {} : { connectMs }) },
           clock,
         );
         if (ended.kind !== "answered") return { kind: ended.kind, reason: ended.reason };
-        // Half an answer decides nothing.
-        if (!ended.isWhole) return { kind: "unknown", reason: "responseIncomplete" };
+        // Half an answer decides nothing, unless its status is all that is wanted.
+        if (!ended.isWhole && !takesPartialBody) return { kind: "unknown", reason: "responseIncomplete" };
         return { kind: "answered", status: ended.status, headers: plainHeaders(ended.headers), body: ended.body };
       } finally {
         own.destroy("closed");
       }
     },
   };
+}
+
+/** Null if one of the ranges may not be opened: the others are then not opened either. */
+function guardFor(allowNetworks: readonly string[]): DialGuard | null {
+  return allowNetworks.every((range) => allowedNetworkProblem(range) === null) ? dialGuard({ allowNetworks }) : null;
 }
 
 function refusalOf(url: URL, ports: readonly number[], allowPlain: boolean): string | null {

@@ -29,7 +29,8 @@ import {
 } from "@waybill/core";
 import { fromRequest } from "./binary-mode.ts";
 import { isLoopbackHost, withoutBrackets } from "./dial-guard.ts";
-import { readBody, swallowBody } from "./read-body.ts";
+import { readBody } from "./read-body.ts";
+import { lastOne, type Refusal, respond } from "./respond.ts";
 import { areSigningSecrets } from "./signing-secrets.ts";
 
 export interface HttpReceiverOptions {
@@ -72,18 +73,9 @@ export interface HttpReceiver extends Source {
 /** A sender asks again after this many seconds when we cannot say better. */
 const retryAfterS = 1;
 
-/** A refused body is swallowed so far, so that the sender reads our answer instead of a reset; one that is longer ends the connection. */
-const swallowed = { bytesMax: 262_144, deadlineMs: 1_000 } as const;
-
 interface Consumer {
   readonly handle: HandleDeliveries;
   isStopping: boolean;
-}
-
-interface Refusal {
-  readonly status: number;
-  readonly reason: string;
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 type HandledRequest =
@@ -92,7 +84,6 @@ type HandledRequest =
   | { readonly kind: "refused"; readonly refusal: Refusal }
   | { readonly kind: "gone" };
 
-const lastOne = { connection: "close" };
 const done: Refusal = { status: 200, reason: "done" };
 
 const refusals = {
@@ -152,6 +143,8 @@ export function httpReceiver(options: HttpReceiverOptions): HttpReceiver {
     if (body.kind !== "read") return { kind: "refused", refusal: refusals[body.kind] };
     const forged = verify(request, body.bytes);
     if (forged !== null) return { kind: "refused", refusal: forged };
+    const repeated = repeatedHeader(request);
+    if (repeated !== null) return malformed(`repeated.${repeated}`);
     const envelope = fromRequest(request.headers, body.bytes);
     if ("problem" in envelope) return malformed(envelope.problem);
     const { id } = envelope.message;
@@ -263,25 +256,6 @@ export function httpReceiver(options: HttpReceiverOptions): HttpReceiver {
   };
 }
 
-/** Answers. A body that was not read is swallowed as far as is reasonable; what is longer ends the connection. */
-function respond(request: IncomingMessage, response: ServerResponse, { status, reason, headers = {} }: Refusal, clock: Clock): void {
-  const text = `${reason}\n`;
-  const all = { "content-type": "text/plain", "content-length": String(text.length), ...headers };
-  if (bytesLeft(request) <= swallowed.bytesMax) {
-    response.writeHead(status, all).end(text);
-    return;
-  }
-  response.writeHead(status, { ...all, ...lastOne }).write(text);
-  // The answer is complete for the sender; `end` would close the socket, and unread bytes would make a reset of it.
-  swallowBody(request, { ...swallowed, clock }, () => response.end());
-}
-
-function bytesLeft(request: IncomingMessage): number {
-  if (request.complete) return 0;
-  const length = request.headers["content-length"];
-  return length === undefined ? (request.headers["transfer-encoding"] === undefined ? 0 : Number.POSITIVE_INFINITY) : Number(length);
-}
-
 function again(afterMs: number, isLast: boolean): Refusal {
   const retryAfter = Math.max(retryAfterS, Math.ceil(afterMs / 1_000));
   return { status: 503, reason: "again", headers: { "retry-after": String(retryAfter), ...(isLast ? lastOne : {}) } };
@@ -289,6 +263,17 @@ function again(afterMs: number, isLast: boolean): Refusal {
 
 function malformed(problem: string): HandledRequest {
   return { kind: "refused", refusal: { status: 400, reason: `malformed.${problem}` } };
+}
+
+/**
+ * A header that says who or what a message is and came twice; null: none did. Node would put both into one value, or take the first: a message under an id that nobody
+ * gave it, for whom no other delivery is a duplicate.
+ */
+function repeatedHeader({ rawHeaders }: IncomingMessage): string | null {
+  const names = rawHeaders.filter((_, place) => place % 2 === 0).map((name) => name.toLowerCase());
+  const isOne = (name: string): boolean => name.startsWith("ce-") || name.startsWith("webhook-") || name === "content-type";
+  const repeated = names.find((name, place) => isOne(name) && names.indexOf(name) < place);
+  return repeated === undefined ? null : /^[a-z-]{1,40}$/.test(repeated) ? repeated : "header";
 }
 
 /** Both ends: a server that listens everywhere still sees from where it was reached. */

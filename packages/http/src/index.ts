@@ -1,3 +1,15 @@
+// Telling a human
+
+export type { AlertHookOptions, StartedAlertHook } from "./alert-hook.ts";
+export { alertHook } from "./alert-hook.ts";
+
+// Confirmations of consumers that have no outbox
+
+export type { Confirmation, ConfirmationReceiverOptions } from "./confirmation-receiver.ts";
+export { confirmationReceiver } from "./confirmation-receiver.ts";
+export type { ConfirmationSender, ConfirmationSenderOptions, SentConfirmation } from "./confirmation-sender.ts";
+export { confirmationSender } from "./confirmation-sender.ts";
+
 // Where messages go out
 
 export type { TlsOptions } from "./connections.ts";

@@ -202,6 +202,19 @@ describe("signatures", () => {
 });
 
 describe("requests that are no message", () => {
+  test.each(["ce-id", "ce-type", "ce-partitionkey", "webhook-signature", "content-type"])(
+    "a request with two of %s is refused: nobody knows which is meant",
+    async (name) => {
+      const running = await startReceiver();
+      const { headers, body } = signed();
+      const twice = [headers[name], headers[name]] as unknown as string;
+      const { status } = await send(running.port, { headers: { ...headers, [name]: twice }, body });
+      expect([400, 401]).toContain(status);
+      expect(running.handled).toEqual([]);
+      expect(running.events).toHaveLength(1);
+    },
+  );
+
   test.each<[string, number, string, (request: ReturnType<typeof signed>) => Sending]>([
     ["GET", 405, "method", ({ headers }) => ({ method: "GET", headers: { ...headers, "content-length": undefined } })],
     ["PUT", 405, "method", (request) => ({ ...request, method: "PUT" })],

@@ -597,6 +597,45 @@ describe("the HTTP caller", () => {
     expect(await httpCaller().call({ ...request, url }, limits)).toEqual({ kind: "notSent", reason });
   });
 
+  test("a call's own reach takes the place of the caller's, and opens nothing if one of its ranges may not be opened", async () => {
+    const destination = await start(startRawDestination((socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")));
+    const url = `http://127.0.0.1:${destination.port}/`;
+    const caller = httpCaller();
+    const reach = { allowPlain: true, ports: [destination.port], allowNetworks: ["127.0.0.1"] };
+    const callWith = (own: typeof reach) => caller.call({ ...request, url }, { ...limits, reach: own });
+    expect(await callWith(reach)).toMatchObject({ kind: "answered", status: 200 });
+    expect(await callWith({ ...reach, allowPlain: false })).toEqual({ kind: "notSent", reason: "schemeRefused" });
+    expect(await callWith({ ...reach, ports: [443] })).toEqual({ kind: "notSent", reason: "portRefused" });
+    expect(await callWith({ ...reach, allowNetworks: [] })).toEqual({ kind: "notSent", reason: "addressBlocked" });
+    for (const range of ["169.254.0.0/16", "nonsense"])
+      expect(await callWith({ ...reach, allowNetworks: ["127.0.0.1", range] })).toEqual({ kind: "notSent", reason: "networkRefused" });
+    expect(destination.connectionsMade()).toBe(1);
+    const generous = httpCaller({ allowPlain: true, ports: [destination.port], allowNetworks: ["127.0.0.1"] });
+    expect(await generous.call({ ...request, url }, { ...limits, reach: { allowNetworks: [] } })).toMatchObject({
+      reason: "addressBlocked",
+    });
+  });
+
+  test("a connection that does not come is given up at its own deadline, surely not sent", async () => {
+    const silent = await start(startRawDestination(() => undefined));
+    const caller = httpCaller({ ports: [silent.port], allowNetworks: ["127.0.0.1"] });
+    const startedMs = performance.now();
+    const call = caller.call(
+      { ...request, url: `https://127.0.0.1:${silent.port}/` },
+      { deadlineMs: 20_000, connectMs: 100, responseBytesMax: 100 },
+    );
+    expect(await call).toEqual({ kind: "notSent", reason: "connectDeadline" });
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+  });
+
+  test("nothing is written when the one who calls may no longer write", async () => {
+    const destination = await start(startDestination());
+    const caller = httpCaller({ allowPlain: true, ports: [destination.port], allowNetworks: ["127.0.0.1"] });
+    const answer = await caller.call({ ...request, url: `http://127.0.0.1:${destination.port}/` }, { ...limits, mayWrite: () => false });
+    expect(answer).toEqual({ kind: "notSent", reason: "leaseLost" });
+    expect(destination.received).toEqual([]);
+  });
+
   test("answers status, headers and body; half a body is unknown", async () => {
     const destination = await start(
       startRawDestination((socket, { text }) => {
@@ -610,5 +649,7 @@ describe("the HTTP caller", () => {
     expect(answer).toMatchObject({ kind: "answered", status: 404, headers: { "x-one": "1" } });
     expect(answer.kind === "answered" && Buffer.from(answer.body).toString()).toBe("yyyyy");
     expect(await caller.call({ ...request, url: `${url}/long` }, limits)).toEqual({ kind: "unknown", reason: "responseIncomplete" });
+    const partial = await caller.call({ ...request, url: `${url}/long` }, { ...limits, takesPartialBody: true });
+    expect(partial).toMatchObject({ kind: "answered", status: 404 });
   });
 });

@@ -35,6 +35,8 @@ export interface Assignment {
   end(): void;
   /** True if a partition that is fetched has messages that it does not hand over, or nobody can tell. */
   isLagging(): Promise<boolean>;
+  /** Messages of our partitions that the group has not committed; null: the brokers do not say. Marks of the broker's own are counted, too. */
+  lag(): Promise<number | null>;
   views(nowMs: number): readonly PartitionView[];
 }
 
@@ -246,6 +248,12 @@ export function createAssignment(options: AssignmentOptions): Assignment {
         const position = positions.find((one) => one.topic === lane.topic && one.partition === lane.partition);
         return position === undefined || lane.expected === null || position.high > lane.expected;
       });
+    },
+
+    async lag() {
+      const positions = await positionsOf(generation, clock);
+      if (positions.length < inTurn.length) return null;
+      return positions.reduce((sum, { committed, low, high }) => sum + Math.max(0, Number(high - (committed ?? low))), 0);
     },
 
     views(nowMs) {

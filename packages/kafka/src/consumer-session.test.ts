@@ -128,6 +128,24 @@ function fixture(handle: (delivery: Delivery) => Settlement | Promise<Settlement
   return { clock, events, handed, stop, ended, session, run, tell, join, handOver, live, reasonOf, closed: () => closed };
 }
 
+test("what the group has not committed is told now and then, while it is in", async () => {
+  const { clock, tell, join, events } = fixture(undefined, { silenceMs: 2_000 });
+  const lags = (): readonly unknown[] => events.filter(({ name }) => name === "source.lagMeasured");
+  const live = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second += 1) {
+      tell().alive("fetch");
+      tell().alive("heartbeat");
+      await clock.advance(1_000);
+    }
+  };
+  join({ committed: 990n }, 2);
+  await live(3);
+  expect(lags()).toEqual([{ system: "kafka", group: "g", name: "source.lagMeasured", messages: 20 }]);
+  tell().rebalancing();
+  await live(3);
+  expect(lags()).toHaveLength(1);
+});
+
 describe("positions", () => {
   test("nothing is fetched before it is known where the group stands", async () => {
     const { clock, tell } = fixture();
@@ -333,7 +351,7 @@ describe("memory", () => {
     await clock.advance(0);
     expect(handOver(0, 1_000)).toBe("goOn");
     expect(handOver(1_000, 1_500)).toBe("rest");
-    while (resumed.length === 1) {
+    while (resumed.length === 1 && open.length > 0) {
       for (const one of open.splice(0)) one();
       await live(1);
     }

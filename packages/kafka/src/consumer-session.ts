@@ -50,6 +50,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   let assignment: Assignment | null = null;
   let joiningSinceMs: number | null = bornMs;
   let [fetchedMs, heartbeatMs, settledMs, lagAskedMs] = [bornMs, bornMs, bornMs, bornMs];
+  let lagToldMs = bornMs;
   let hasSettled = false;
   let isAskingLag = false;
   const ending = new AbortController();
@@ -111,7 +112,15 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
     const reason = watchdogReason(view, settings);
     if (reason !== null) return fail(reason);
     if (joiningSinceMs === null && nowMs - lagAskedMs > settings.silenceMs && isLagToBeAsked(view, settings)) askLag(nowMs);
+    if (joiningSinceMs === null && nowMs - lagToldMs > settings.silenceMs) tellLag(nowMs);
     watch = clock.setTimer(watchEveryMs, look);
+  };
+  const tellLag = (nowMs: number): void => {
+    lagToldMs = nowMs;
+    const asked = assignment;
+    asked?.lag().then((messages) => {
+      if (messages !== null && asked === assignment && !ending.signal.aborted) tell({ name: "source.lagMeasured", messages });
+    }, unreachable);
   };
   const askLag = (nowMs: number): void => {
     if (isAskingLag) return;

@@ -25,7 +25,7 @@ export interface KafkaSourceOptions extends KafkaConnectionOptions {
   readonly heartbeatMs?: number;
   /** Milliseconds between commits, at least. Default 250. What was settled since the last one is delivered again after a crash. */
   readonly commitEveryMs?: number;
-  /** Milliseconds without a fetch, or without a heartbeat, after which the client is taken for dead. Default 30 000; for a partition that has messages and hands over none, twice that. */
+  /** Milliseconds without a fetch, or without a heartbeat, after which the client is taken for dead. Default 30 000; for a partition that has messages and hands over none, twice that. As often the lag is told. */
   readonly silenceMs?: number;
   /** How often in a row the client is built anew without any progress before `consume` rejects. Default 10: some four minutes. */
   readonly rebuildsMax?: number;

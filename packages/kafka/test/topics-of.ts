@@ -93,7 +93,16 @@ export async function topicsOf(url: string): Promise<Topics> {
     async create({ name = `test-${randomUUID()}`, partitions = 1, replicas = 1, settings = {} } = {}) {
       const configEntries = Object.entries(settings).map(([each, value]) => ({ name: each, value }));
       const topic = { topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries };
-      await admin.createTopics({ topics: [topic], waitForLeaders: false }); // it asks once, and throws where the answer is not there yet
+      // It looks at all topics that it knows first, and throws where a broker has not heard of one of them yet. Its own wait for leaders does the same.
+      const isMade = (): Promise<boolean> =>
+        admin.createTopics({ topics: [topic], waitForLeaders: false }).then(
+          () => true,
+          (error: { readonly type?: string }) => {
+            if (error.type === "UNKNOWN_TOPIC_OR_PARTITION") return false;
+            throw error;
+          },
+        );
+      await waitUntil(isMade, { what: `${name} is made`, intervalMs: 100 });
       made.add(name);
       // Made is not yet led: until its leaders answer for it, whoever publishes is told so.
       await waitUntil(

@@ -54,6 +54,11 @@ describe("a message that is published", () => {
     });
   });
 
+  test("carries what is said about its delivery", () => {
+    const headers = new Map([...message.headers, ["waybill-delivery-id", "42-00c0ffee00c0ffee"] as const]);
+    expect(published({ headers }).options.headers).toMatchObject({ "waybill-delivery-id": "42-00c0ffee00c0ffee", greeting: "Grüße 100%" });
+  });
+
   test("has a record time that the property can hold, whatever the row says", () => {
     expect(published({ createdAtMs: -1 }).options.timestamp).toBe(0);
   });

@@ -14,6 +14,7 @@ import {
   type ReceivedMessage,
   receivedMessage,
   sourceHeader,
+  splitDeliveryHeaders,
   toCloudEvent,
   topicProblem,
   validateHeaders,
@@ -33,8 +34,9 @@ export function toPublish(
   | { readonly problem: "headersInvalid" | "messageInvalid"; readonly cause: unknown } {
   try {
     // Another language may have inserted the row: what belongs to the broker or to us must not come from its headers.
-    const { "content-type": contentType, [sourceHeader]: _, ...own } = Object.fromEntries(message.headers);
-    const headers: Record<string, string> = Object.fromEntries(validateHeaders(own));
+    const { delivery, own: others } = splitDeliveryHeaders(message.headers);
+    const { "content-type": contentType, [sourceHeader]: _, ...own } = others;
+    const headers: Record<string, string> = { ...Object.fromEntries(validateHeaders(own)), ...delivery };
     for (const [name, value] of Object.entries(toCloudEvent(message))) headers[`${attributePrefix}${name}`] = value;
     if (message.payload?.byteLength === 0) headers[emptyPayloadHeader] = "empty";
     const { payload } = message;

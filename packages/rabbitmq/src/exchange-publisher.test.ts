@@ -86,6 +86,16 @@ const message: OutgoingMessage = {
   createdAtMs: 1_700_000_000_000,
 };
 
+test("A2 a message that was returned is not confirmed by the ack that follows", async () => {
+  const { connection, channels } = fakeLink();
+  const publish = publisherOn(connection);
+  const written = await publish(message, callOf());
+  const fields = { replyCode: 312, replyText: "NO_ROUTE", exchange: "orders", routingKey: "orders" };
+  channels[0]?.emit("return", { fields, properties: { messageId: message.id } });
+  channels[0]?.confirms[0]?.(null);
+  expect(await written.outcome).toMatchObject({ kind: "retry", scope: "topic", error: { facts: { reason: "unroutable" } } });
+});
+
 test("A2 a return on a channel that was given up says nothing of the message's next publication", async () => {
   const { connection, channels } = fakeLink();
   const publish = publisherOn(connection);

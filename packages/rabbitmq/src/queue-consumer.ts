@@ -170,17 +170,26 @@ export function createQueueConsumer(options: QueueConsumerOptions): QueueConsume
   /** Until this channel has ended: looks whether it moves. Rejects when a new channel did not help. */
   const watch = async (watched: ConsumerChannel, over: AbortSignal): Promise<void> => {
     let readySinceMs: number | null = null;
+    let lagAskedMs = watched.openedMs;
     while (await wait(clock, watchMs, over)) {
       const quietMs = lanes.quietSinceMs === null ? 0 : clock.monotonicMs() - lanes.quietSinceMs;
       if (quietMs >= 2 * stuckMs) throw handlerStuck(queue.name, quietMs);
       if (quietMs >= stuckMs && clock.monotonicMs() - watched.openedMs >= stuckMs) return watched.end("handlerStuck");
       const idleMs = clock.monotonicMs() - watched.deliveredMs;
-      if (idleMs < watchMs || watched.unsettled >= prefetch) {
-        readySinceMs = null;
+      const isIdle = idleMs >= watchMs && watched.unsettled < prefetch;
+      if (!isIdle) readySinceMs = null;
+      const isLagDue = clock.monotonicMs() - lagAskedMs >= options.nothingDeliveredMs;
+      if (!isIdle && !isLagDue) continue;
+      const looked = await watched.look(callDeadlineMs);
+      if (looked === null) {
+        if (isIdle) return watched.end("noAnswer"); // unless the channel has ended already
         continue;
       }
-      const looked = await watched.look(callDeadlineMs);
-      if (looked === null) return watched.end("noAnswer"); // unless the channel has ended already
+      if (isLagDue) {
+        lagAskedMs = clock.monotonicMs();
+        report({ name: "source.lagMeasured", messages: looked.ready + watched.unsettled });
+      }
+      if (!isIdle) continue;
       if (looked.ready === 0) {
         readySinceMs = null;
         continue;

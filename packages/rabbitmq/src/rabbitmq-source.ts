@@ -54,7 +54,10 @@ export interface RabbitmqSourceOptions extends RabbitmqConnectionOptions {
    * of the broker's `consumer_timeout`, 30 minutes by default.
    */
   readonly handlerDeadlineMs?: number;
-  /** A queue with messages ready of which none has come for so long begins again with a new channel. Milliseconds. Default 30 000. */
+  /**
+   * A queue with messages ready of which none has come for so long begins again with a new channel; and as often its lag is told. Milliseconds. Default
+   * 30 000.
+   */
   readonly nothingDeliveredMs?: number;
   /** What handlers get when `consume` is told to end, in milliseconds; then it ends without them. Default 15 000. */
   readonly stopDeadlineMs?: number;

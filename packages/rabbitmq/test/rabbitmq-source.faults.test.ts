@@ -1,6 +1,6 @@
 /** A source under faults of its broker, of the link to it, and of whoever handles its messages: on nodes of our own, which can be killed. */
 import type { Delivery, OnEvent, OutgoingMessage, Settlement, Source, WaybillEvent } from "@waybill/core";
-import { type FaultProxy, type StartedRabbitmq, startFaultProxy, startRabbitmq, waitUntil } from "@waybill/testing";
+import { type FaultProxy, hasTurn, type StartedRabbitmq, startFaultProxy, startRabbitmq, waitUntil } from "@waybill/testing";
 import { connect } from "amqplib";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { inspectRabbitmq, type RabbitmqSourceOptions, rabbitmqSource } from "../src/index.ts";
@@ -10,19 +10,20 @@ import { type QueueFixture, queueFixture } from "./queue-fixture.ts";
 /** What a delivery must be settled within; the default is half an hour. */
 const consumerTimeoutMs = 5_000;
 
-const versions: readonly { readonly name: string; readonly suite?: string }[] = [
+const both: readonly { readonly name: string; readonly suite?: string }[] = [
   { name: "the installed RabbitMQ" },
   { name: "RabbitMQ 4", suite: "sid" },
 ];
+const versions = both.filter((_, place) => hasTurn("rabbitmq source faults", place, both.length));
 
 const done: Settlement = { kind: "done" };
 
 /** Both versions run what they do differently; the rest runs on the newer one, too, when everything is asked for. */
 const isAll = process.env.WAYBILL_TEST_ALL === "1";
 
-describe.each(versions)("$name", ({ suite }) => {
+describe.each(versions)("$name", ({ name, suite }) => {
   const onBoth = test;
-  const onOne = test.skipIf(suite !== undefined && !isAll);
+  const onOne = test.skipIf(name !== versions[0]?.name && !isAll);
   let node: StartedRabbitmq;
   let proxy: FaultProxy;
   let database: ConsumerFixture;
@@ -88,31 +89,44 @@ describe.each(versions)("$name", ({ suite }) => {
   /** Numbers of the events that a run may show; a fault that never fired proves nothing. */
   const reasons = (events: readonly WaybillEvent[]): readonly string[] => named(events, "source.rebuilding").map(({ reason }) => reason);
 
+  /** What came again after its effect is settled, too: a consumer that stopped before that would rightly leave it in the queue. */
+  const untilSettled = async (fixture: QueueFixture): Promise<void> => {
+    const isEmpty = async (): Promise<boolean> => {
+      const listed = await node.ctl("list_queues", "name", "messages");
+      return listed.split("\n").some((line) => line.trim() === `${fixture.queue.name}\t0`);
+    };
+    await waitUntil(isEmpty, { what: "all it was given is settled", deadlineMs: 45_000, intervalMs: 250 });
+  };
   const expectFaultless = async (fixture: QueueFixture, messages: readonly OutgoingMessage[]): Promise<void> => {
     expect(verdict(await database.effects(), messages)).toEqual(faultless);
     expect(await database.letters()).toEqual([]);
     expect(await fixture.ready()).toBe(0);
   };
 
-  onOne("every effect is committed once, in order, while the broker closes its connections", async () => {
-    const fixture = await queue();
-    const messages = placedOf(400, 12);
-    const consuming = consume(sourceOf(fixture));
-    const publishing = (async () => {
-      for (const message of messages) await fixture.publishAgain(message);
-    })();
-    publishing.catch(() => undefined);
-    for (let round = 1; round <= 3; round++) {
-      await database.untilEffects(round * 5);
-      await waitUntil(() => consuming.count("source.joined") >= round, { what: "it consumes", deadlineMs: 30_000 });
-      await node.ctl("close_all_connections", "test");
-      await waitUntil(() => consuming.count("rabbitmq.lost") >= round, { what: "its connection is closed", deadlineMs: 30_000 });
-    }
-    await publishing;
-    await database.untilEffects(messages.length);
-    await consuming.stop();
-    await expectFaultless(fixture, messages);
-  });
+  onOne(
+    "every effect is committed once, in order, while the broker closes its connections",
+    async () => {
+      const fixture = await queue();
+      const messages = placedOf(400, 12);
+      const consuming = consume(sourceOf(fixture));
+      const publishing = (async () => {
+        for (const message of messages) await fixture.publishAgain(message);
+      })();
+      publishing.catch(() => undefined);
+      for (let round = 1; round <= 3; round++) {
+        await database.untilEffects(round * 5);
+        await waitUntil(() => consuming.count("source.joined") >= round, { what: "it consumes", deadlineMs: 30_000 });
+        await node.ctl("close_all_connections", "test");
+        await waitUntil(() => consuming.count("rabbitmq.lost") >= round, { what: "its connection is closed", deadlineMs: 30_000 });
+      }
+      await publishing;
+      await database.untilEffects(messages.length);
+      await untilSettled(fixture);
+      await consuming.stop();
+      await expectFaultless(fixture, messages);
+    },
+    180_000,
+  );
 
   onOne(
     "every effect is committed once, in order, while the node is killed and comes back",
@@ -129,6 +143,7 @@ describe.each(versions)("$name", ({ suite }) => {
       await node.restart();
       await node.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).");
       await database.untilEffects(messages.length);
+      await untilSettled(fixture);
       await consuming.stop();
       await expectFaultless(fixture, messages);
     },
@@ -136,7 +151,7 @@ describe.each(versions)("$name", ({ suite }) => {
   );
 
   // Half a minute of heartbeats: on one version, unless everything is asked for.
-  test.skipIf(suite !== undefined && process.env.WAYBILL_TEST_ALL !== "1")(
+  onOne(
     "A9 a broker that is frozen, and a link that swallows everything, are found by the heartbeat, and nothing is done twice",
     async () => {
       const fixture = await queue();
@@ -157,6 +172,7 @@ describe.each(versions)("$name", ({ suite }) => {
       }
       await fixture.publishAgain(...messages.slice(40));
       await database.untilEffects(messages.length);
+      await untilSettled(fixture);
       await consuming.stop();
       await expectFaultless(fixture, messages);
     },
@@ -276,24 +292,32 @@ describe.each(versions)("$name", ({ suite }) => {
 
   onBoth("A12 a settlement that comes after its channel is gone acks nothing and harms no other channel", async () => {
     const fixture = await queue();
-    const messages = placedOf(3, 3);
-    await fixture.publish(messages);
-    const gates = new Map<string, () => void>();
+    // Without a key a repetition does not wait for the handler that is still at its first delivery.
+    await fixture.publish(placedOf(3, 3).map((message) => ({ ...message, key: null })));
+    const gates: (() => void)[] = [];
     const times = new Map<string, number>();
     const running = handleWith(sourceOf(fixture), async ({ message }) => {
       times.set(message.id, (times.get(message.id) ?? 0) + 1);
-      if (times.get(message.id) === 1) await new Promise<void>((resolve) => gates.set(message.id, resolve));
+      if (gates.length < 6) await new Promise<void>((resolve) => gates.push(resolve));
       return done;
     });
-    await waitUntil(() => gates.size === 3, { what: "all are with the handler", deadlineMs: 30_000 });
+    const came = (count: number): Promise<unknown> =>
+      waitUntil(() => times.size === 3 && [...times.values()].every((each) => each === count), {
+        what: `all came ${count} times`,
+        deadlineMs: 30_000,
+      });
+    await came(1);
     proxy.cutAll();
-    await waitUntil(() => named(running.events, "source.joined").length === 2, { what: "it consumes again", deadlineMs: 30_000 });
-    expect([...times.values()]).toEqual([1, 1, 1]); // their repetitions wait for the handlers that are still at them
-    for (const leave of gates.values()) leave();
-    await waitUntil(() => [...times.values()].every((count) => count === 2), { what: "all came again", deadlineMs: 30_000 });
+    await came(2);
+    for (const leave of gates.slice(0, 3)) leave();
+    // Had these settlements counted for the repetitions, the queue would have let go of them, though their handlers have not ended.
+    for (let look = 0; look < 10; look += 1) expect(await fixture.ready()).toBe(0);
+    proxy.cutAll();
+    await came(3);
+    for (const leave of gates) leave();
     await waitUntil(async () => (await fixture.ready()) === 0, { what: "all are settled" });
     expect(await running.end()).toBe(null);
-    expect([await fixture.ready(), reasons(running.events), named(running.events, "source.joined").length]).toEqual([0, [], 2]);
+    expect([await fixture.ready(), reasons(running.events), named(running.events, "source.joined").length]).toEqual([0, [], 3]);
   });
 
   onOne("A13 whatever a handler or a listener throws, at once or later, the channel stays and the message comes again", async () => {

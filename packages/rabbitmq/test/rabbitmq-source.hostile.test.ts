@@ -71,6 +71,7 @@ test("A13 messages are ready and none comes, though the consumer is registered: 
     { reason: "nothingDelivered", attempt: 1 },
     { reason: "nothingDelivered", attempt: 2 },
   ]);
+  expect(events.find(({ name }) => name === "source.lagMeasured")).toMatchObject({ messages: 7 });
   expect(broker.connections).toBe(1);
 });
 

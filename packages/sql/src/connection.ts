@@ -43,6 +43,7 @@ export function createConnection(session: Session, options: ConnectionOptions): 
 
   return {
     isPooled: session.isPooled,
+    hasBinaryRows: session.hasBinaryRows,
     lost: session.lost,
     query: (sql, values, statement = {}) => inTurn(statement, (deadlineMs) => runStatement(session, sql, values, statement, deadlineMs)),
     queryText: (sql, values, statement = {}) =>

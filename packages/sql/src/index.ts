@@ -9,7 +9,18 @@ export type { Dialect, Row, SqlValue, Tx } from "./tx.ts";
 
 // Connections of our own
 
-export type { Connection, Database, OwnedTx, OwnedValue, StatementOptions, Statements, TextRow, UnitOptions, Units } from "./database.ts";
+export type {
+  Connection,
+  Database,
+  OwnedTx,
+  OwnedValue,
+  ReadOptions,
+  StatementOptions,
+  Statements,
+  TextRow,
+  UnitOptions,
+  Units,
+} from "./database.ts";
 export type { HeldLease, HoldLeaseOptions } from "./lease.ts";
 export { holdLease } from "./lease.ts";
 export type { DatabaseOptions } from "./open-database.ts";

@@ -5,10 +5,11 @@ import { type HeldLease, holdLease } from "./lease.ts";
 /** A clock that stands still until it is told to go on. Timers that are due fire late, one by one, as after a freeze. */
 function manualClock() {
   let nowMs = 0;
+  let wallAheadMs = 0;
   const timers = new Set<{ dueMs: number; callback: () => void }>();
   const clock: Clock = {
     monotonicMs: () => nowMs,
-    wallMs: () => nowMs,
+    wallMs: () => nowMs + wallAheadMs,
     setTimer(afterMs, callback) {
       const timer = { dueMs: nowMs + afterMs, callback };
       timers.add(timer);
@@ -28,6 +29,7 @@ function manualClock() {
       nowMs += ms;
       return fireDue();
     },
+    jumpWall: (ms: number) => void (wallAheadMs += ms),
     pending: () => timers.size,
   };
 }
@@ -93,6 +95,15 @@ test("a renewal extends trust from the moment it was sent, however late its answ
   freeze(499);
   expect(lease.isTrusted()).toBe(true);
   freeze(1);
+  expect(lease.isTrusted()).toBe(false);
+});
+
+test("a wall clock that is set back, or forward, changes no trust", () => {
+  const { lease, freeze, jumpWall } = held();
+  jumpWall(86_400_000);
+  expect(lease.isTrusted()).toBe(true);
+  jumpWall(-2 * 86_400_000);
+  freeze(900);
   expect(lease.isTrusted()).toBe(false);
 });
 

@@ -11,9 +11,16 @@ export class RowFields {
   /** Per column: its first byte in `bytes`, and the one behind its last; the latter is −1 for null. */
   readonly starts: number[];
   readonly ends: number[];
+  /** A copy of a stretch of `copiedFrom`, from `copiedStart` on: columns of the rows that follow lie in it, too. */
+  #copied: Buffer;
+  #copiedFrom: Buffer;
+  #copiedStart: number;
 
   constructor() {
     this.bytes = Buffer.alloc(0);
+    this.#copied = this.bytes;
+    this.#copiedFrom = this.bytes;
+    this.#copiedStart = 0;
     this.starts = [];
     this.ends = [];
   }
@@ -33,15 +40,25 @@ export class RowFields {
     return this.bytes.toString("latin1", this.starts[column] as number, Math.max(0, this.ends[column] as number));
   }
 
-  /** A copy. */
+  /**
+   * A copy. Rows come many to a packet of the network, and copying each column for itself would cost more than its bytes do: a stretch is copied
+   * at once, for as many rows as lie in it. Whoever keeps one column keeps the stretch, so it is short.
+   */
   copy(column: number): Uint8Array | null {
     const end = this.ends[column] as number;
     if (end < 0) return null;
     const start = this.starts[column] as number;
-    // Small ones out of the driver's and our common pool, which spares the collector an allocation per row.
-    const copied = Buffer.allocUnsafe(end - start);
-    this.bytes.copy(copied, 0, start, end);
-    return copied;
+    const { bytes } = this;
+    if (end - start > stretchBytes / 2) return Buffer.from(bytes.subarray(start, end));
+    const isCopied = bytes === this.#copiedFrom && start >= this.#copiedStart && end <= this.#copiedStart + this.#copied.length;
+    if (!isCopied) {
+      const length = Math.min(stretchBytes, bytes.length - start);
+      this.#copied = Buffer.allocUnsafeSlow(length);
+      bytes.copy(this.#copied, 0, start, start + length);
+      this.#copiedFrom = bytes;
+      this.#copiedStart = start;
+    }
+    return this.#copied.subarray(start - this.#copiedStart, end - this.#copiedStart);
   }
 
   /** A whole number in decimal digits; NaN for null and for anything else. Exact as far as a double is. */
@@ -83,6 +100,7 @@ export class RowFields {
 /** Makes of a row what its caller wants of it. A throw fails the statement, after the rest of the answer has come. */
 export type RowReader<T> = (fields: RowFields) => T;
 
+const stretchBytes = 8_192;
 const minus = 0x2d;
 const zero = 0x30;
 /** So many digits are exact in a double whatever they are. */

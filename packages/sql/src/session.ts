@@ -18,6 +18,8 @@ export interface SessionStatement {
   readonly values?: readonly OwnedValue[];
   /** `named`: by column name and parsed, the default. `text`: arrays of the text on the wire. Otherwise: what the reader makes of each. */
   readonly rows?: "named" | "text" | RowReader<unknown>;
+  /** For a reader, where the session `hasBinaryRows`. */
+  readonly isBinary?: boolean;
   /** Prepared under this name where that helps and no pooler stands in between. */
   readonly name?: string | undefined;
 }
@@ -53,6 +55,8 @@ export type DatabaseFacts = WaybillErrorFacts["WAYBILL_DATABASE"];
 export interface Session {
   readonly dialect: Dialect;
   readonly isPooled: boolean;
+  /** A reader may ask for columns in the server's binary form. */
+  readonly hasBinaryRows: boolean;
   readonly rules: TransactionRules;
   /** Aborts when the session is over, for whatever reason. */
   readonly lost: AbortSignal;

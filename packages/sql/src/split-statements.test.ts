@@ -27,3 +27,13 @@ test("the last semicolon may be missing, and a file of Windows reads the same", 
 test.each(["", "\n\n", "-- nothing\n", ";\n;\n"])("%j has no statement", (text) => {
   expect(splitStatements(text)).toEqual([]);
 });
+
+test("between two lines that change the delimiter a statement may hold semicolons", () => {
+  const text =
+    "select 1;\ndelimiter //\ncreate trigger a for each row\n  if b then\n    signal c; -- why\n  end if//\ndelimiter ;\nselect 2;\n";
+  expect(splitStatements(text)).toEqual([
+    "select 1",
+    "create trigger a for each row\n  if b then\n    signal c; -- why\n  end if",
+    "select 2",
+  ]);
+});

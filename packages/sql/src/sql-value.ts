@@ -22,11 +22,15 @@ export function checkOwnedValues(dialect: Dialect, values: readonly unknown[]): 
   }
 }
 
-/** The same values with bytes as `Buffer`, the one form that every driver sends as bytes. No copy of the bytes is made. */
+/** The same values, in a list of their own, with bytes as `Buffer`, the one form that every driver sends as bytes. No copy of the bytes is made. */
 export function withBuffers<Value>(values: readonly Value[]): (Value | Buffer)[] {
-  return values.map((value) =>
-    value instanceof Uint8Array && !Buffer.isBuffer(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value,
-  );
+  const own: (Value | Buffer)[] = values.slice();
+  for (let index = 0; index < own.length; index += 1) {
+    const value: unknown = own[index];
+    if (!(value instanceof Uint8Array) || Buffer.isBuffer(value)) continue;
+    own[index] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
+  return own;
 }
 
 function isSqlValue(value: unknown): value is SqlValue {

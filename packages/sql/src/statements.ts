@@ -1,4 +1,4 @@
-import type { OwnedValue, StatementOptions, TextRow } from "./database.ts";
+import type { OwnedValue, ReadOptions, StatementOptions, TextRow } from "./database.ts";
 import type { RowReader } from "./row-fields.ts";
 import type { Answer, Session } from "./session.ts";
 import { checkOwnedValues } from "./sql-value.ts";
@@ -43,7 +43,7 @@ export async function readStatement<T>(
   sql: string,
   values: readonly OwnedValue[],
   read: RowReader<T>,
-  options: StatementOptions,
+  options: ReadOptions,
   deadlineMs: number,
 ): Promise<readonly T[]> {
   return (await answerTo(session, read, sql, values, options, deadlineMs)).rows as readonly T[];
@@ -54,10 +54,10 @@ async function answerTo(
   rows: "named" | "text" | RowReader<unknown>,
   sql: string,
   values: readonly OwnedValue[],
-  { name, deadlineMs: ownMs }: StatementOptions,
+  { name, deadlineMs: ownMs, isBinary = false }: ReadOptions,
   deadlineMs: number,
 ): Promise<Answer> {
   checkOwnedValues(session.dialect, values);
   if (ownMs !== undefined) await session.allow(ownMs, deadlineMs);
-  return session.run(name ?? "statement", { sql, values, rows, name }, deadlineMs);
+  return session.run(name ?? "statement", { sql, values, rows, name, isBinary }, deadlineMs);
 }

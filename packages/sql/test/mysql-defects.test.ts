@@ -2,7 +2,7 @@
  * What mysql2, MySQL and MariaDB are known to do to a transaction, each shown against the real servers together with our defence. Numbers as in
  * the table of the README. Those without a test here have one beside the code: M10–M13 and X5 in src; M6 in commit-outcome.test.ts.
  */
-import { isWaybillError, type WaybillEvent } from "@waybill/core";
+import { isWaybillError, systemClock, type WaybillEvent } from "@waybill/core";
 import { type FaultProxy, forEachMysql, startFaultProxy, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import knex, { type Knex } from "knex";
 import type { Connection as CallbackConnection } from "mysql2";
@@ -18,6 +18,8 @@ import {
   type Tx,
   toTx,
 } from "../src/index.ts";
+import { type DriverOptions, loadDriver } from "../src/mysql/driver.ts";
+import { killSession } from "../src/mysql/kill-session.ts";
 import { wordsOf } from "./dialect-words.ts";
 
 await forEachMysql((server) =>
@@ -91,6 +93,45 @@ await forEachMysql((server) =>
         },
       };
     };
+
+    test("a statement that is given up ends on the server, and with it what its transaction had locked", async () => {
+      await direct.execute("insert into entry (id) values ('one'), ('two')", []);
+      const holder = await guest();
+      await holder.query("begin");
+      await holder.query("update entry set number = 1 where id = 'two'");
+      const outcome = await open().unitOfWork(
+        async (tx) => {
+          await tx.execute("update entry set number = 2 where id = 'one'", []);
+          await tx.execute("update entry set number = 2 where id = 'two'", []);
+        },
+        { operation, deadlineMs: 1_000 },
+      );
+      expect(outcome).toMatchObject({ kind: "rolledBack", error: { code: "WAYBILL_DEADLINE" } });
+      // Without being killed it would wait for the second row, and keep the first, until the server's own limit.
+      await waitUntil(
+        async () => {
+          const answer = await failure(holder.query("select id from entry where id = 'one' for update nowait"));
+          return answer === "no error";
+        },
+        { what: "the first row is free" },
+      );
+      await holder.query("rollback");
+    });
+
+    test("a session is killed only if it comes from our own port: its number may be somebody else's on another server", async () => {
+      const sleeper = await guest();
+      const raw = (sleeper as unknown as { readonly connection: CallbackConnection & { readonly stream: { readonly localPort: number } } })
+        .connection;
+      const { hostname, port, username, password } = new URL(own.url);
+      const connecting = { host: hostname, port: Number(port), user: username, password } as DriverOptions;
+      const driver = await loadDriver();
+      const kill = (localPort: number): Promise<void> =>
+        killSession(driver, connecting, { threadId: raw.threadId ?? 0, localPort }, systemClock);
+      await kill(raw.stream.localPort === 1 ? 2 : 1);
+      await sleeper.query("select 1");
+      await kill(raw.stream.localPort);
+      expect(await failure(sleeper.query("select 1"))).not.toBe("no error");
+    });
 
     test("M1 mysql2's own timeout leaves a connection that answers nobody; our deadline destroys it and the next caller gets an answer", async () => {
       const pool = mysql.createPool({ uri: proxy.url(own.url), connectionLimit: 1 });
@@ -217,6 +258,28 @@ await forEachMysql((server) =>
         await shop.destroy();
       }
       expect(await entries()).toEqual(["a", "b"]);
+    });
+
+    test("M3 what the driver was told last is no answer: the error that ends a transaction says nothing of it, and the server has to be asked", async () => {
+      await direct.execute("insert into entry (id) values ('a'), ('b')", []);
+      const statusOf = (answer: unknown): number => (answer as [{ serverStatus: number }])[0].serverStatus & 1;
+      const connection = await guest();
+      await connection.beginTransaction();
+      const told: (number | null)[] = [];
+      const end = await deadlock(async (sql) => {
+        try {
+          const answer = await connection.query(sql);
+          told.push(statusOf(answer));
+          return answer;
+        } catch (error) {
+          told.push((error as { serverStatus?: number }).serverStatus ?? null);
+          throw error;
+        }
+      });
+      expect(told).toEqual([1, null]);
+      expect(statusOf(await connection.query("do 0"))).toBe(0);
+      await end();
+      await connection.end();
     });
 
     test("M5 a pooled connection that died unnoticed: BEGIN finds out, and the unit is run on another one", async () => {

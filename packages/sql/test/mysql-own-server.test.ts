@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { isWaybillError, type WaybillEvent } from "@waybill/core";
+import { isWaybillError, systemClock, type WaybillEvent, wait } from "@waybill/core";
 import { type StartedServer, startMariadb, startMysql, waitUntil } from "@waybill/testing";
 import mysql from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -161,6 +161,22 @@ describe.each(servers)("$name of our own", ({ name, start }) => {
     await admin.query(`kill connection ${id}`);
     expect((await ending).kind).toBe("unknown");
     await letCommit(admin, name);
+  });
+
+  // MariaDB looks by itself whether the client is still there while it waits for this lock, and gives up if not.
+  test.runIf(name === "mysql")("a COMMIT that is given up is not killed: what it began ends as the server decides", async () => {
+    const outcome = await database.unitOfWork(
+      async (tx) => {
+        await tx.query("set session lock_wait_timeout = 60", []);
+        await tx.execute(insert, ["given up"]);
+        await keepFromCommitting(admin, name);
+      },
+      { operation, deadlineMs: 2_000 },
+    );
+    expect(outcome.kind).toBe("unknown");
+    await wait(systemClock, 500); // a kill took milliseconds, and nothing tells that none comes
+    await letCommit(admin, name);
+    await waitUntil(async () => (await entries()).join() === "given up", { what: "the server has committed", deadlineMs: 30_000 });
   });
 
   test("a server that is killed while a unit is under way ends the unit and nothing else; afterwards the database works again", async () => {

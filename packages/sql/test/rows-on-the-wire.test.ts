@@ -74,12 +74,17 @@ interface MysqlQuery {
 await forEachDatabase((server) =>
   test(`${server.name}: rows are the same where the driver is not as expected, and makes them itself`, async () => {
     const own = await testDatabase({ server: server.name });
-    const rowsOf = async (): Promise<{ readonly rows: readonly unknown[]; readonly areMadeByDriver: boolean }> => {
+    const rowsOf = async (): Promise<{
+      readonly rows: readonly unknown[];
+      readonly areMadeByDriver: boolean;
+      readonly isBinary: boolean;
+    }> => {
       const database = openDatabase({ url: own.url, connections: 1, applicationName: "other" });
       const connection = await database.connect({ purpose: "test" });
       const bytes = server.dialect === "postgres" ? "'\\x00ff0a'::bytea" : "x'00ff0a'";
       const first = `select 1 as n, 'grüße 🎈' as t, cast(null as char(1)) as nothing, '' as none, ${bytes} as b`;
       let areMadeByDriver = true;
+      const int4 = (fields: RowFields): number => fields.bytes.readInt32BE(fields.starts[0] ?? 0);
       const read = (fields: RowFields): readonly unknown[] => {
         // Then there is nothing beside the columns.
         const lengths = fields.ends.map((end, column) => Math.max(0, end - (fields.starts[column] ?? 0)));
@@ -87,8 +92,13 @@ await forEachDatabase((server) =>
         return [fields.bigint(0), fields.text(1), fields.text(2), fields.text(3), Buffer.from(fields.copy(4) ?? []).toString("latin1")];
       };
       try {
+        if (connection.hasBinaryRows) {
+          expect(await connection.readRows("select $1::int", [258], int4, { isBinary: true })).toEqual([258]);
+          expect(await connection.readRows("select $1::int", [258], int4, { isBinary: true, name: "binary" })).toEqual([258]);
+        } else await expect(connection.readRows("select ?", [258], int4, { isBinary: true })).rejects.toThrow("Binary rows");
+        await expect(connection.readRows("select 258", [], int4, { isBinary: true })).rejects.toThrow("Binary rows");
         const rows = await connection.readRows(`${first} union all select 9007199254740993, 'b', 'c', 'd', null order by n`, [], read);
-        return { rows, areMadeByDriver };
+        return { rows, areMadeByDriver, isBinary: connection.hasBinaryRows };
       } finally {
         await database.close({ deadlineMs: 1_000 });
       }
@@ -99,8 +109,8 @@ await forEachDatabase((server) =>
       [9_007_199_254_740_993n, "b", "c", "d", ""],
     ];
     const restore = otherDrivers();
-    expect(await rowsOf().finally(restore)).toEqual({ rows, areMadeByDriver: true });
-    expect(await rowsOf()).toEqual({ rows, areMadeByDriver: false });
+    expect(await rowsOf().finally(restore)).toEqual({ rows, areMadeByDriver: true, isBinary: false });
+    expect(await rowsOf()).toEqual({ rows, areMadeByDriver: false, isBinary: server.dialect === "postgres" });
     await own.drop();
   }),
 );

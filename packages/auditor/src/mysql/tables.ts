@@ -7,7 +7,9 @@ import { tableName } from "../table-name.ts";
 import { readAll } from "./read-all.ts";
 import { countSpilled } from "./statements/count-spilled.ts";
 import { findTable } from "./statements/find-table.ts";
+import { readCommittedMessages } from "./statements/read-committed-messages.ts";
 import { readDeadLetters } from "./statements/read-dead-letters.ts";
+import { readHalfMessages } from "./statements/read-half-messages.ts";
 import { readHandled } from "./statements/read-handled.ts";
 import { readRows } from "./statements/read-rows.ts";
 import { readSubscriptions } from "./statements/read-subscriptions.ts";
@@ -20,6 +22,11 @@ export const mysqlTables: Tables = {
   deadLetters: (table, origin, readerStart) => ({ sql: readDeadLetters(table), values: [origin, readerStart, readerStart] }),
   handled: (inbox) => ({ sql: readHandled(inbox) }),
   spilled: (spill, stream) => ({ sql: countSpilled(spill), values: [stream] }),
+  halfMessages: (halfMessages, log) => ({ sql: readHalfMessages(halfMessages, log) }),
+  committedMessages: (halfMessages, bodies, deliveries, destination) => ({
+    sql: readCommittedMessages(halfMessages, bodies, deliveries),
+    values: [destination, destination],
+  }),
   async hasTable(place, table) {
     const sql = findTable(place.schema === undefined ? "database()" : "?");
     const [found = []] = await readAll(place, [{ sql, values: [...(place.schema === undefined ? [] : [place.schema]), table] }]);

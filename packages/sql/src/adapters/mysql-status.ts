@@ -3,6 +3,9 @@
  * result of every statement but those that answer rows. So a statement that does nothing (`do 0`) is sent first: one short round trip
  * before each of ours. Without it a message would be kept whose business row was never written, or was rolled back – after a deadlock that
  * somebody swallowed the session goes on in autocommit.
+ *
+ * The round trip cannot be spared. The driver keeps no status, those that were seen are answers to others, and an error, which may end the
+ * transaction, comes without one. The answer to our own insert would tell, but outside a transaction that is committed by then.
  */
 import { throwConfigProblems, waybillError } from "@waybill/core";
 import type { SqlValue } from "../tx.ts";

@@ -34,7 +34,7 @@ export interface DriverClient {
   /** The session's number, as the handshake told it. */
   readonly threadId: number | null;
   /** Another object once TLS has begun. */
-  readonly stream: { destroy(): unknown };
+  readonly stream: { destroy(): unknown; readonly localPort?: number };
   connect(done: (error: unknown) => void): void;
   /** Answers the driver's command. */
   query(query: DriverQuery, done: (error: unknown, result: DriverResult) => void): unknown;

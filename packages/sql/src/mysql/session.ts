@@ -7,7 +7,8 @@
  * a backslash escapes and the session speaks utf8mb4: we set both, and every OK packet says whether the first still holds – a session that
  * was changed behind our back is destroyed.
  *
- * - The driver's own `timeout` is not used: it rejects and leaves the connection in an unknown state. Our deadline destroys it.
+ * - The driver's own `timeout` is not used: it rejects and leaves the connection in an unknown state. Our deadline destroys it, and has the
+ *   server end what it was at.
  * - The status of the transaction is what the server's last OK packet said; the driver shows it for everything but rows, which begin and
  *   end no transaction.
  * - Poolers for MySQL keep the settings of a session, or pin it once it has some; so there is nothing to ask.
@@ -30,6 +31,7 @@ import {
 import type { ServerAddress } from "./database-url.ts";
 import { type DriverHeader, type DriverOptions, type DriverQuery, type DriverResult, type DriverTls, loadDriver } from "./driver.ts";
 import { endsTransaction } from "./ends-transaction.ts";
+import { type KilledSession, killSession } from "./kill-session.ts";
 import { type LeanRows, rawBytes, readLean } from "./lean-rows.ts";
 import { ownedTypes, rawText } from "./owned-types.ts";
 import { askServer, prepareSession, readCommitted } from "./statements/prepare-session.ts";
@@ -61,11 +63,17 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   const startedMs = clock.monotonicMs();
   const remainingMs = (): number => Math.max(1, deadlineMs - (clock.monotonicMs() - startedMs));
   const driver = await loadDriver();
-  const client = driver.createConnection(driverOptions(address, options.applicationName, await readTls(address)));
+  const connecting = driverOptions(address, options.applicationName, await readTls(address));
+  const client = driver.createConnection(connecting);
+  /** Statements that may be killed on the server when they are given up. */
+  let underWay = 0;
+  /** Known once the session is prepared. */
+  let self: KilledSession | null = null;
   const guard = guardSession({
     clock,
     onEvent,
     destroy: () => {
+      if (self !== null && underWay > 0) killSession(driver, connecting, self, clock).catch(() => undefined);
       client.destroy();
       client.stream.destroy();
     },
@@ -90,18 +98,26 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
 
   const send = async (operation: string, statement: SessionStatement, within: number): Promise<DriverResult> => {
     if (guard.lost.aborted) throw databaseError(operation, new Error("Connection terminated"));
-    const { sql, values = [], rows } = statement;
+    const { sql, values = [], rows, isBinary = false } = statement;
+    if (isBinary) throw new Error("Binary rows need a session that has them: statements travel as text here, and so do their answers.");
     const query = { sql, values: withBuffers(values), ...formOf(rows) };
     let lean: LeanRows<unknown> | null = null;
-    const result = await guard.within(
-      operation,
-      within,
-      within,
-      promised<DriverResult>((done) => {
-        const command = client.query(query, done);
-        if (typeof rows === "function") lean = readLean(command, rows);
-      }),
-    );
+    // A COMMIT that waits for a replica's acknowledgement shows its rows to everybody when it is killed, although no replica has them.
+    const isKillable = !/^\s*commit\b/i.test(sql);
+    if (isKillable) underWay += 1;
+    const result = await guard
+      .within(
+        operation,
+        within,
+        within,
+        promised<DriverResult>((done) => {
+          const command = client.query(query, done);
+          if (typeof rows === "function") lean = readLean(command, rows);
+        }),
+      )
+      .finally(() => {
+        if (isKillable) underWay -= 1;
+      });
     const header = headerOf(result);
     if (header?.serverStatus !== undefined) {
       status = (header.serverStatus & inTransaction) === 0 ? "I" : "T";
@@ -117,11 +133,14 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   await send("connect", { sql: prepareSession }, remainingMs());
   await send("connect", { sql: setTimeouts(isMaria, options.usualDeadlineMs) }, remainingMs());
   isPrepared = true;
+  const { localPort = null } = client.stream;
+  if (client.threadId !== null && (localPort !== null || address.socket !== null)) self = { threadId: client.threadId, localPort };
 
   let allowedMs = options.usualDeadlineMs;
   return {
     dialect: "mysql",
     isPooled: false,
+    hasBinaryRows: false,
     rules,
     lost: guard.lost,
     status: () => status,

@@ -22,6 +22,8 @@ export interface DriverQuery {
   readonly values?: unknown[];
   readonly name?: string;
   readonly rowMode?: "array";
+  /** Columns of the answer in binary form. The driver would make text of them, so only for rows that it does not see. */
+  readonly binary?: boolean;
   readonly types?: DriverTypes;
 }
 

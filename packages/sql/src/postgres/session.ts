@@ -90,13 +90,14 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   const named = ownedTypes(types);
   const nameFor = preparedNames(isPooled);
 
-  const toQuery = ({ sql, values, rows, name }: SessionStatement): DriverQuery => {
+  const toQuery = ({ sql, values, rows, name, isBinary = false }: SessionStatement): DriverQuery => {
     const prepared = name === undefined ? null : nameFor(name, sql);
     return {
       text: sql,
       ...(values === undefined ? {} : { values: [...values] }),
       ...(rows === undefined || rows === "named" ? { types: named } : { types: rawTypes, rowMode: "array" as const }),
       ...(prepared === null ? {} : { name: prepared }),
+      ...(isBinary ? { binary: true } : {}),
     };
   };
 
@@ -104,6 +105,10 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   const ask = async (operation: string, statement: SessionStatement, within: number): Promise<DriverAnswer> => {
     const { rows: read } = statement;
     if (typeof read !== "function") return send(operation, toQuery(statement), within);
+    if (statement.isBinary === true && (tap === null || statement.values === undefined || statement.values.length === 0))
+      throw new Error(
+        "Binary rows need a session that has them, and a statement with values: without, the driver sends it in a way that knows text only.",
+      );
     if (tap === null) {
       const answer = await send(operation, toQuery(statement), within);
       return { ...answer, rows: readRows(answer.rows as readonly TextRow[], read) };
@@ -127,6 +132,7 @@ export async function openSession(options: SessionOptions, deadlineMs: number): 
   return {
     dialect: "postgres",
     isPooled,
+    hasBinaryRows: tap !== null,
     rules,
     lost: guard.lost,
     status: () => status,

@@ -9,7 +9,8 @@ const idleSeconds = 60;
  *
  * Waits for locks of rows and tables end on both. MariaDB ends any statement, and an idle transaction. MySQL ends only SELECT by itself; an
  * idle session goes after a minute at least, and with it a transaction whose client is no longer there: other statements
- * of a client that is gone go on until they wait for a lock, or have something to say.
+ * of a client that is gone go on until they wait for a lock, or have something to say. What we give up we also kill (`kill-session.ts`); these are
+ * for when that does not get through.
  */
 export function setTimeouts(isMaria: boolean, wantedMs: number): string {
   const ms = Math.ceil(wantedMs) + serverMarginMs;
