@@ -117,6 +117,11 @@ export interface DeadLetters {
    * `released`: from here on a discard is refused, for they may be on the wire.
    */
   takeReleased(tx: OwnedTx, reader: Reader, lane: ReleasedLane, rowsMax: number): Promise<readonly DeadLetter[]>;
+  /**
+   * Locks released rows by sequence, at most `rowsMax`, whatever stands before them in their lanes: for a reader that keeps no order. Rows that another
+   * unit has are left out. Held ones are none of it.
+   */
+  takeReleasedAnyhow(tx: OwnedTx, reader: Reader, rowsMax: number): Promise<readonly DeadLetter[]>;
   /** released → done, after its confirm. Answers whether the row was still released. */
   finish(tx: OwnedTx, reader: Reader, letter: DeadLetterMessage): Promise<boolean>;
   /** released → dead, refused once more; later released rows of its lane that were held go back to `held`. Answers as `finish`. */

@@ -296,6 +296,40 @@ await forEachDatabase((server) =>
       expect((await table.unit((tx) => takeReleased(tx, reader, lane, 10))).map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
     });
 
+    test("a take without order has what was released behind a dead row, too, leaves what others have, and ends with its unit", async () => {
+      newReader();
+      const { takeReleasedAnyhow, finish } = table.deadLetters;
+      const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+      const last = letter(5, { key: null, payload: bytes, headers: null });
+      await table.insert(reader, [letter(1), letter(2), letter(3, { reason: null }), letter(4, { key: "other" }), last]);
+      await redrive(2, 4, 5);
+      const sequences = (taken: readonly { readonly sequence: bigint }[]): readonly number[] =>
+        taken.map(({ sequence }) => Number(sequence)).sort((one, other) => one - other);
+      await table.unit(async (tx) => {
+        const taken = await takeReleasedAnyhow(tx, reader, 2);
+        expect(taken).toHaveLength(2);
+        const others = await table.unit((other) => takeReleasedAnyhow(other, reader, 10));
+        expect(sequences([...taken, ...others])).toEqual([2, 4, 5]);
+      });
+      const all = await table.unit(async (tx) => {
+        const taken = await takeReleasedAnyhow(tx, reader, 10);
+        for (const one of taken) expect(await finish(tx, reader, one)).toBe(true);
+        return taken;
+      });
+      expect(all.find(({ sequence }) => sequence === 5n)).toMatchObject({ ...last, state: "released", reader: reader.name });
+      expect(await table.unit((tx) => takeReleasedAnyhow(tx, reader, 10))).toEqual([]);
+      expect(await table.deadLetters.counts(table.database, reader, 10)).toEqual({ dead: 1, held: 1, released: 0 });
+    });
+
+    test("a take without order ends at its bytes, with one row at least", async () => {
+      newReader();
+      const payload = "x".repeat(5 * 1024 * 1024);
+      await table.insert(reader, [letter(1, { payload }), letter(2, { payload })]);
+      await redrive(1, 2);
+      const { takeReleasedAnyhow } = table.deadLetters;
+      expect(await table.unit((tx) => takeReleasedAnyhow(tx, reader, 10))).toHaveLength(1);
+    });
+
     test("types that became known are released, of their reason only and by pages", async () => {
       newReader();
       await table.insert(reader, [

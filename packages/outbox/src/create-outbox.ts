@@ -1,7 +1,8 @@
-import { type Clock, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
+import { type Clock, isUuid, type Message, newMessageId, ownMessageId, systemClock, throwConfigProblems } from "@waybill/core";
 import { type Dialect, namespace, type TransactionHandle, toTx } from "@waybill/sql";
 import { type Appending, type Repeated, repeatedError } from "./append-stored.ts";
 import { checkMessage } from "./check-message.ts";
+import { checkRoomForConfirmBy, withConfirmBy } from "./confirm-by.ts";
 import { dueOf } from "./delay.ts";
 import type { Appended, Asked, FindSettings } from "./find-message.ts";
 import { type LedgerTables, ledgerTables } from "./ledger-tables.ts";
@@ -37,6 +38,20 @@ export interface Append {
   (handle: TransactionHandle, ...messages: readonly Message[]): Promise<readonly string[]>;
   /** The same, with options. */
   (handle: TransactionHandle, messages: Message | readonly Message[], options?: AppendOptions): Promise<readonly string[]>;
+}
+
+/** Notes that a consumer's effect is committed. */
+export interface Confirm {
+  /**
+   * Confirms a message in *your* transaction, by its id and the consumer's name, as the consumer has told you. True: the message waited for it, and does not
+   * any more if the transaction commits. False: it did not – confirmed before, given up, never asked for, or not one of ours – which is no
+   * mistake: count it and go on.
+   *
+   * Waits while a relay is just repeating the message.
+   *
+   * @throws WAYBILL_NOT_IN_TRANSACTION, WAYBILL_UNIT_POISONED, WAYBILL_DATABASE
+   */
+  (handle: TransactionHandle, confirmed: { readonly messageId: string; readonly consumer: string }): Promise<boolean>;
 }
 
 /** Takes a delayed message back. */
@@ -83,6 +98,7 @@ export interface FindOptions {
 export interface Outbox {
   readonly append: Append;
   readonly cancel: Cancel;
+  readonly confirm: Confirm;
   /**
    * Asks whether a message was appended, by the id that `append` answered: what to do when a COMMIT went unanswered. Give it a
    * `Database`, or on PostgreSQL anything that runs single statements – on another connection than the one in doubt. Waits for every
@@ -101,6 +117,7 @@ export interface Outbox {
 
 /** One ledger, in both dialects. */
 interface Stream {
+  readonly name: string;
   readonly tables: Readonly<Record<Dialect, LedgerTables>>;
   readonly appending: Readonly<Record<Dialect, Appending>>;
 }
@@ -114,32 +131,45 @@ export function createOutbox(options: OutboxOptions = {}): Outbox {
   const streams = streamNames(options).map((name): Stream => {
     const tablesOf = (dialect: Dialect): LedgerTables => ledgerTables(namespace(dialect, options), name);
     const tables = { postgres: tablesOf("postgres"), mysql: tablesOf("mysql") };
-    return { tables, appending: { postgres: postgresAppending(tables.postgres), mysql: mysqlAppending(tables.mysql) } };
+    return { name, tables, appending: { postgres: postgresAppending(tables.postgres), mysql: mysqlAppending(tables.mysql) } };
   });
   const [firstStream] = streams as [Stream];
   const headersText = headersToText();
-  const store = (message: Message, isDelayed: boolean): StoredMessage => {
+  const store = (message: Message, isDelayed: boolean, confirmBy: readonly string[] | undefined): StoredMessage => {
     const messageId = message.ownId === null ? newMessageId() : ownMessageId(message.ownId);
-    return storedMessage(message, messageId, headersText(message), isDelayed || message.ownId !== null);
+    const headers = headersText(message);
+    const told = confirmBy === undefined ? headers : withConfirmBy(headers, confirmBy);
+    return storedMessage(message, messageId, told, isDelayed || message.ownId !== null);
   };
 
   const append = async (handle: TransactionHandle, ...rest: readonly unknown[]): Promise<readonly string[]> => {
     const tx = toTx(handle);
     const { messages, options: given } = readCall(rest);
-    const { serialiseKey = false, onRepeatedId = "error" } = given;
+    const { serialiseKey = false, onRepeatedId = "error", confirmBy, withinMs = 0 } = given;
     const due = dueOf(given);
-    for (const message of messages) checkMessage(message);
+    for (const message of messages) {
+      checkMessage(message);
+      if (confirmBy !== undefined) checkRoomForConfirmBy(message.headers, confirmBy);
+    }
     // A key's lock is one for all streams.
     if (serialiseKey) await firstStream.appending[tx.dialect].lockKeys(tx, keysOf(messages));
 
-    const stored = messages.map((message) => store(message, due !== null));
+    const stored = messages.map((message) => store(message, due !== null, confirmBy));
     const { first, again } = splitRepeats(stored);
     const repeated = [...again];
-    for (const [index, { appending }] of streams.entries()) {
-      const { appendStored, appendDelayed } = appending[tx.dialect];
+    for (let index = 0; index < streams.length; index += 1) {
+      const { name, appending } = streams[index] as Stream;
+      const { appendStored, appendDelayed, awaitConfirmation } = appending[tx.dialect];
       const ours = streams.length === 1 ? first : first.filter((message) => streamOf(message, streams.length) === index);
       if (ours.length === 0) continue;
-      repeated.push(...(due === null ? await appendStored(tx, ours) : await appendDelayed(tx, ours, due)));
+      const known = due === null ? await appendStored(tx, ours) : await appendDelayed(tx, ours, due);
+      repeated.push(...known);
+      if (confirmBy === undefined) continue;
+      const knownIds = new Set(known.map(({ messageId }) => messageId));
+      const fresh = ours.filter(({ messageId }) => !knownIds.has(messageId));
+      for (const consumer of fresh.length === 0 ? [] : confirmBy) {
+        await awaitConfirmation(tx, fresh, { consumer, stream: name, withinMs });
+      }
     }
     const refused = repeated.find(({ isSameContent }) => !isSameContent) ?? (onRepeatedId === "error" ? repeated[0] : undefined);
     if (refused !== undefined) throw repeatedError(refused);
@@ -148,6 +178,11 @@ export function createOutbox(options: OutboxOptions = {}): Outbox {
 
   return {
     append,
+    confirm: async (handle, { messageId, consumer }) => {
+      const tx = toTx(handle);
+      const id = typeof messageId === "string" ? messageId.toLowerCase() : "";
+      return isUuid(id) && typeof consumer === "string" && firstStream.appending[tx.dialect].confirm(tx, id, consumer);
+    },
     cancel: async (handle, givenId) => {
       const tx = toTx(handle);
       const messageId = ownMessageId(givenId);

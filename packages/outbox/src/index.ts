@@ -2,7 +2,9 @@
 
 export { append } from "./append.ts";
 export { cancel } from "./cancel.ts";
-export type { Append, Cancel, FindOptions, Outbox, OutboxOptions } from "./create-outbox.ts";
+export { confirm } from "./confirm.ts";
+export type { ConfirmOptions } from "./confirm-by.ts";
+export type { Append, Cancel, Confirm, FindOptions, Outbox, OutboxOptions } from "./create-outbox.ts";
 export { createOutbox } from "./create-outbox.ts";
 export type { DelayOptions } from "./delay.ts";
 export type { Appended, Asked, Reader } from "./find-message.ts";
@@ -42,6 +44,11 @@ export { addRange, countIds, hasId, intersectRanges, normaliseRanges, rangesFrom
 export type { DelayedMessages, MoveDueOptions, MovedDue, PassedOver } from "./delayed-messages.ts";
 export { createDelayedMessages, nothingPassedOver } from "./delayed-messages.ts";
 
+// Messages whose consumers must confirm
+
+export type { Confirmations, MeasuredConfirmations, RepeatDueOptions, RepeatedDue, UnconfirmedMessage } from "./confirmations.ts";
+export { createConfirmations } from "./confirmations.ts";
+
 // Waking relays
 
 export type { Hint, HintOptions } from "./create-hint.ts";
@@ -54,6 +61,7 @@ export { createStream } from "./create-stream.ts";
 export type { HistoryStatements, HistoryStep, RemovedHistory } from "./history-step.ts";
 export type { KeepPartitionsOptions } from "./keep-partitions.ts";
 export { keepPartitions } from "./keep-partitions.ts";
+export { outboxName } from "./ledger-tables.ts";
 export type { LedgerMeasure, MeasureLedgerOptions } from "./measure-ledger.ts";
 export { measureLedger } from "./measure-ledger.ts";
 export { outboxMigrations } from "./migrations.ts";

@@ -1,7 +1,7 @@
 import { RowFields } from "@waybill/sql";
 import { describe, expect, it } from "vitest";
 import type { LedgerRow } from "./ledger.ts";
-import { ledgerRowReader, storedPayload } from "./ledger-row.ts";
+import { ledgerRowReader, storedPayload, textForm } from "./ledger-row.ts";
 
 type Column = string | Uint8Array | null;
 
@@ -17,8 +17,7 @@ const fieldsOf = (row: readonly Column[]): RowFields => {
   return fields;
 };
 
-const read = (over: Readonly<Record<number, Column>> = {}, binary: "asHex" | "asIs" = "asIs"): LedgerRow =>
-  ledgerRowReader({ binary })(fieldsOf(columns(over)));
+const read = (over: Readonly<Record<number, Column>> = {}): LedgerRow => ledgerRowReader(textForm)(fieldsOf(columns(over)));
 
 describe("a row of the ledger", () => {
   it("is read from its bytes", () => {
@@ -47,13 +46,12 @@ describe("a row of the ledger", () => {
   it("keeps text and bytes apart, and both from a tombstone", () => {
     expect(read({ 7: "" })).toMatchObject({ payload: Buffer.alloc(0), isText: true });
     expect(read({ 7: null, 8: Uint8Array.from([0, 255]) })).toMatchObject({ payload: Buffer.from([0, 255]), isText: false });
-    expect(read({ 7: null, 8: "00ff" }, "asHex")).toMatchObject({ payload: Buffer.from([0, 255]), isText: false });
     expect(read({ 7: null })).toMatchObject({ payload: null, isText: false });
     expect(read({ 7: null, 9: "20000" })).toMatchObject({ payload: null, leftBytes: 20_000 });
   });
 
   it("keeps its payload when the next row has come over it", () => {
-    const reader = ledgerRowReader({ binary: "asIs" });
+    const reader = ledgerRowReader(textForm);
     const fields = fieldsOf(columns({ 7: "first" }));
     const first = reader(fields);
     fields.bytes.fill(0x78);
@@ -61,7 +59,7 @@ describe("a row of the ledger", () => {
   });
 
   it("has its own texts, whatever the rows before it had", () => {
-    const reader = ledgerRowReader({ binary: "asIs" });
+    const reader = ledgerRowReader(textForm);
     // Same length, same ends, same middle: one slot for all of them. And some that are too long to be remembered.
     const texts = Array.from(
       { length: 500 },

@@ -6,35 +6,60 @@
 import type { RowFields, RowReader } from "@waybill/sql";
 import type { LedgerRow } from "./ledger.ts";
 
+/** The places of the columns. */
+export const columns = {
+  id: 0,
+  messageId: 1,
+  type: 2,
+  topic: 3,
+  key: 4,
+  headers: 5,
+  createdAt: 6,
+  payload: 7,
+  payloadBytes: 8,
+  leftBytes: 9,
+} as const;
+
+/** How a statement brings the columns that are not text. */
 export interface RowForm {
-  /** How the statement selects what is binary. */
-  readonly binary: "asHex" | "asIs";
+  id(fields: RowFields): bigint;
+  messageId(fields: RowFields): string;
+  createdAtMs(fields: RowFields): number;
+  /** Null for null. */
+  payloadBytes(fields: RowFields): Uint8Array | null;
+  /** Called unless it is null. */
+  leftBytes(fields: RowFields): number;
 }
 
+/** Numbers and ids as text, binary as it is. */
+export const textForm: RowForm = {
+  id: (fields) => fields.bigint(columns.id),
+  messageId: (fields) => fields.ascii(columns.messageId),
+  createdAtMs: (fields) => fields.integer(columns.createdAt),
+  payloadBytes: (fields) => fields.copy(columns.payloadBytes),
+  leftBytes: (fields) => fields.integer(columns.leftBytes),
+};
+
 /** A reader for one ledger, to be used for all of its statements: it remembers texts. */
-export function ledgerRowReader({ binary }: RowForm): RowReader<LedgerRow> {
+export function ledgerRowReader(form: RowForm): RowReader<LedgerRow> {
   const types = rememberTexts();
   const topics = rememberTexts();
   const headers = rememberTexts();
   return (fields) => {
-    const isText = !fields.isNull(7);
+    const isText = !fields.isNull(columns.payload);
     return {
-      id: fields.bigint(0),
-      messageId: fields.ascii(1),
-      type: types(fields, 2) as string,
-      topic: topics(fields, 3) as string,
-      key: fields.text(4),
-      headers: headers(fields, 5),
-      payload: isText ? fields.copy(7) : binary === "asIs" ? fields.copy(8) : bytesOfHex(fields.text(8)),
+      id: form.id(fields),
+      messageId: form.messageId(fields),
+      type: types(fields, columns.type) as string,
+      topic: topics(fields, columns.topic) as string,
+      key: fields.text(columns.key),
+      headers: headers(fields, columns.headers),
+      payload: isText ? fields.copy(columns.payload) : form.payloadBytes(fields),
       isText,
-      leftBytes: fields.isNull(9) ? null : fields.integer(9),
-      createdAtMs: fields.integer(6),
+      leftBytes: fields.isNull(columns.leftBytes) ? null : form.leftBytes(fields),
+      createdAtMs: form.createdAtMs(fields),
     };
   };
-}
-
-function bytesOfHex(hex: string | null): Uint8Array | null {
-  return hex === null ? null : Buffer.from(hex, "hex");
 }
 
 /** Longer texts are not remembered: comparing them costs what making them does. */

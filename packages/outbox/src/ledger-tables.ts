@@ -15,6 +15,8 @@ export interface LedgerTables {
   /** Messages that are not due yet. */
   readonly delayed: Identifier;
   readonly stream: Identifier;
+  /** Messages whose consumers have not confirmed: one table for all ledgers. */
+  readonly confirmations: Identifier;
   /** What `serialiseKey` locks, on MySQL: one table for all ledgers, as keys are anybody's. */
   readonly keyLocks: Identifier;
   /** Where rows go whose partition nobody has made, on PostgreSQL. */
@@ -27,12 +29,22 @@ export interface LedgerTables {
 const outboxNameLengthMax = 42;
 
 /**
+ * The table of stream `stream`, without prefix and schema: `outbox` for the first one, `<stream>_outbox` for any other. The names of its companions
+ * begin with it.
+ *
+ * @throws WAYBILL_IDENTIFIER_INVALID
+ */
+export function outboxName(stream: string): string {
+  return stream === defaultStream ? "outbox" : `${checkName("stream", stream)}_outbox`;
+}
+
+/**
  * The tables of stream `stream`: `waybill_outbox` and its companions for the first one, `waybill_<stream>_outbox` for any other.
  *
  * @throws WAYBILL_IDENTIFIER_INVALID
  */
 export function ledgerTables(space: Namespace, stream: string): LedgerTables {
-  const name = stream === defaultStream ? "outbox" : `${checkName("stream", stream)}_outbox`;
+  const name = outboxName(stream);
   if (space.prefix.length + name.length > outboxNameLengthMax) {
     throw waybillError(
       "WAYBILL_IDENTIFIER_INVALID",
@@ -49,6 +61,7 @@ export function ledgerTables(space: Namespace, stream: string): LedgerTables {
     ids: tableOf(space, `${name}_id`),
     delayed: tableOf(space, `${name}_delayed`),
     stream: tableOf(space, "stream"),
+    confirmations: tableOf(space, "confirmation"),
     keyLocks: tableOf(space, "key_lock"),
     defaultPartition: tableOf(space, `${name}_default`),
     partition: (low) => tableOf(space, `${name}_p${low}`),

@@ -1,9 +1,10 @@
 /** What a call of `append` says: which messages, and how. */
 import { type ConfigProblem, type Message, throwConfigProblems } from "@waybill/core";
+import { type ConfirmOptions, confirmProblems } from "./confirm-by.ts";
 import { type DelayOptions, delayProblems } from "./delay.ts";
 
 /** What `append` may be told beside the messages. With `deliverAt` or `delayMs` all messages of the call wait until they are due. */
-export interface AppendOptions extends DelayOptions {
+export interface AppendOptions extends DelayOptions, ConfirmOptions {
   /**
    * Locks each message's topic and key until the transaction ends, before anything is inserted: of two transactions with the same
    * key the second waits here. Needed for order per key where the transactions do not exclude each other already – by updating the
@@ -50,9 +51,9 @@ function checkedOptions(given: object = {}): AppendOptions {
       return value === undefined || typeof value === "boolean" ? [] : [{ option, problem: "must be true or false" }];
     if (option === "onRepeatedId")
       return value === undefined || value === "error" || value === "ignore" ? [] : [{ option, problem: 'must be "error" or "ignore"' }];
-    if (option === "deliverAt" || option === "delayMs") return [];
-    return [{ option, problem: "is none of the options: serialiseKey, onRepeatedId, deliverAt and delayMs" }];
+    if (["deliverAt", "delayMs", "confirmBy", "withinMs"].includes(option)) return [];
+    return [{ option, problem: "is none of the options: serialiseKey, onRepeatedId, deliverAt, delayMs, confirmBy and withinMs" }];
   });
-  throwConfigProblems("append", [...problems, ...delayProblems(given)]);
+  throwConfigProblems("append", [...problems, ...delayProblems(given), ...confirmProblems(given)]);
   return given;
 }

@@ -65,7 +65,7 @@ export async function outboxDatabase(server: TestDatabaseServer): Promise<Outbox
         String(said),
       ),
     clear: async () => {
-      for (const table of ["outbox", "outbox_id", "outbox_delayed"]) await run(`delete from waybill_${table}`);
+      for (const table of ["outbox", "outbox_id", "outbox_delayed", "confirmation"]) await run(`delete from waybill_${table}`);
     },
     drop: async () => {
       await Promise.all(connections.map((connection) => connection.close()));

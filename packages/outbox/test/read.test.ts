@@ -166,8 +166,8 @@ forEachPostgres((server) =>
 
     it("the gate is needed: without it the later row arrives among the first", async () => {
       await fillHoles();
-      const ungated = readWithHoles(outbox).replace(/limit greatest\(0, .*\)\)/, "limit $2::bigint");
-      expect(ungated).not.toBe(readWithHoles(outbox));
+      const ungated = readWithHoles(outbox, "text").replace(/limit greatest\(0, .*\)\)/, "limit $2::bigint");
+      expect(ungated).not.toBe(readWithHoles(outbox, "text"));
       const rows = await connection.queryText(ungated, ["31", "10", ["1"], ["30"]]);
       expect(rows.map((columns) => columns[7])).toContain("late");
     });
@@ -199,6 +199,25 @@ forEachPostgres((server) =>
       expect(payloads(await read(0n, [], 10, escaping))).toEqual([bytes]);
     });
 
+    it("a row is the same in binary form and as text", async () => {
+      await fixture.run(insertRow, ["k", "grüße 🎈"]);
+      await fixture.run(
+        "insert into waybill_outbox (type, topic, payload_bytes) values ('t', 'orders', '\\x00ff0a'), ('t', 'orders', null)",
+      );
+      await fixture.run(insertRow, ["k", "x".repeat(20_000)]);
+      const asText: Connection = { ...connection, hasBinaryRows: false };
+      expect(connection.hasBinaryRows).toBe(true);
+      for (const holes of [[], [range(1n, 2n)]]) {
+        const last = holes.length === 0 ? 0n : 2n;
+        const { rows } = await read(last, holes);
+        expect(rows).toHaveLength(4);
+        expect((await read(last, holes, 10, asText)).rows).toEqual(rows);
+      }
+      const rows = await fixture.ledger.readIds(connection, [1n, 2n, 3n, 4n], { deadlineMs });
+      expect(rows.map(({ payload }) => payload?.length ?? null)).toEqual([12, 3, null, 20_000]);
+      expect(await fixture.ledger.readIds(asText, [1n, 2n, 3n, 4n], { deadlineMs })).toEqual(rows);
+    });
+
     it("a million ids of a rolled-back insert are one range, and reading past them is quick", async () => {
       const writer = await fixture.client();
       await writer.query("begin");
@@ -224,9 +243,9 @@ forEachPostgres((server) =>
       if (when === "after") await fixture.run("analyze waybill_outbox");
       const client = await fixture.client();
       await client.query("set plan_cache_mode = force_generic_plan; set jit = off");
-      await client.query(`prepare plain as ${readWithoutHoles(outbox)}`);
-      await client.query(`prepare holes (bigint, bigint, bigint[], bigint[]) as ${readWithHoles(outbox)}`);
-      await client.query(`prepare by_id as ${readIds(outbox)}`);
+      await client.query(`prepare plain as ${readWithoutHoles(outbox, "text")}`);
+      await client.query(`prepare holes (bigint, bigint, bigint[], bigint[]) as ${readWithHoles(outbox, "text")}`);
+      await client.query(`prepare by_id as ${readIds(outbox, "text")}`);
       for (const call of ["plain(10, 500)", "holes(2000, 500, '{1,50,90}', '{3,60,1500}')", "by_id('{1,5,9}')"]) {
         const { rows } = await client.query<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(`explain (format json) execute ${call}`);
         const nodes = nodeTypes((rows[0] as { "QUERY PLAN": [{ Plan: PlanNode }] })["QUERY PLAN"][0].Plan);

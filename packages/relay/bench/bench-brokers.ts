@@ -1,10 +1,11 @@
-/** The broker of a benchmark: topics on it, our transport and source, and the raw client with the same window. */
+/** The broker of a benchmark: topics on it, our transport and source, and the raw client with the same window. HTTP stands in for one. */
 import type { Source, Transport } from "@waybill/core";
 import { kafkaSource, kafkaTransport, parseKafkaUrl } from "@waybill/kafka";
 import { rabbitmqSource, rabbitmqTransport, topicQueues } from "@waybill/rabbitmq";
 import { provideServer, testName } from "@waybill/testing";
 import { connect } from "amqplib";
 import { Kafka, logLevel } from "kafkajs";
+import { openHttp } from "./bench-http.ts";
 
 export interface RawMessage {
   readonly key: string;
@@ -12,7 +13,7 @@ export interface RawMessage {
 }
 
 export interface BenchBroker {
-  /** `rabbitmq`, `kafka`. */
+  /** `rabbitmq`, `kafka`, `http`. */
   readonly name: string;
   readonly version: string;
   /** A topic that keeps what is published to it; for the inbox of `bench`, too. */
@@ -21,10 +22,20 @@ export interface BenchBroker {
   source(topic: string): Source;
   /**
    * Publishes with the raw client, confirmed, at most 500 at a time on their way as ours has, with an envelope of the same names and lengths as
-   * ours: the broker gets the same messages. Resolves with the last confirm.
+   * ours: the broker gets the same messages. Resolves with the last confirm. null: there is no broker to compare with.
    */
-  publishRaw(topic: string, messages: readonly RawMessage[]): Promise<void>;
+  readonly publishRaw: ((topic: string, messages: readonly RawMessage[]) => Promise<void>) | null;
+  /** For what keeps no messages by itself; null: it is a broker. */
+  readonly keeper: Keeper | null;
   stop(): Promise<void>;
+}
+
+/** Takes a broker's place where there is none: so that publishing and handling can be measured one without the other. */
+export interface Keeper {
+  /** Confirms and keeps what is published to a topic, until the function it answers is called. */
+  keep(topic: string): () => Promise<void>;
+  /** Sends what was kept to whoever consumes the topic now. Resolves when all of it is confirmed. */
+  deliver(topic: string): Promise<void>;
 }
 
 /** The attributes that our messages carry, as headers. */
@@ -43,6 +54,7 @@ const partitions = 6;
 const windowMessages = 500;
 
 export async function openBenchBroker(wanted: string): Promise<BenchBroker> {
+  if (wanted === "http") return openHttp();
   if (wanted !== "kafka" && wanted !== "rabbitmq") {
     const given = { url: wanted, version: "as given", stop: async () => undefined };
     return wanted.startsWith("kafka:") ? await openKafka(given) : openRabbitmq(given);
@@ -75,6 +87,7 @@ async function openKafka({ url, version, stop }: Given): Promise<BenchBroker> {
     },
     transport: () => kafkaTransport(connection),
     source: (topic) => kafkaSource({ ...connection, groupId: topic, topics: [topic] }),
+    keeper: null,
     async publishRaw(topic, messages) {
       const producer = kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } });
       await producer.connect();
@@ -121,6 +134,7 @@ function openRabbitmq({ url, version, stop }: Given): BenchBroker {
     },
     transport: () => rabbitmqTransport({ url }),
     source: (topic) => rabbitmqSource({ url, queues: queuesOf(topic) }),
+    keeper: null,
     async publishRaw(topic, messages) {
       const connection = await connect(url);
       const channel = await connection.createConfirmChannel();

@@ -7,12 +7,14 @@
  *     open-write   messages of other keys, beside a write transaction that stays open for 60 s
  *     depth        draining behind ten million rows of history, beside an empty ledger
  *     idle         a relay without work
+ *     fan-out      five subscriptions in one process, together, beside one
  *     latency      from COMMIT to the transport at 50 messages a second, by polling and with hints
  */
 import { type BenchmarkResult, benchmarkJson } from "@waybill/testing";
 import { type BenchServer, type Measuring, openBenchServer } from "./bench-servers.ts";
 import { measureCommits } from "./commits.ts";
 import { measureDepth } from "./depth.ts";
+import { measureFanOut } from "./fan-out.ts";
 import { measureIdle } from "./idle.ts";
 import { measureLatency } from "./latency.ts";
 import { measureOpenRead, measureOpenWrite } from "./open-transactions.ts";
@@ -27,6 +29,7 @@ const benches: Readonly<
   "open-write": measureOpenWrite,
   depth: measureDepth,
   idle: measureIdle,
+  "fan-out": measureFanOut,
   latency: measureLatency,
 };
 

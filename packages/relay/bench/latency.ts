@@ -1,18 +1,15 @@
 /**
  * latency/…: from the answer to COMMIT to the call of the transport, at 50 messages a second, each in a transaction of its own at a moment that has
  * nothing to do with the poll: with the relay's defaults, and with a hint after each COMMIT. Limits in milliseconds: the median and the 99th percentile
- * by default, the median with hints. Writer and relay share a process here, so that one clock measures; they talk over the server all the same.
+ * by default, the median with hints. The writer is a process of its own: see `delay-writer.child.ts`.
  */
+import { fileURLToPath } from "node:url";
 import type { OutgoingMessage, Transport } from "@waybill/core";
-import { createHint } from "@waybill/outbox";
 import { createRelay } from "@waybill/relay";
 import { openDatabase } from "@waybill/sql";
-import { type BenchmarkResult, benchmarkResult } from "@waybill/testing";
-import pg from "pg";
+import { type BenchmarkResult, benchmarkResult, startChild } from "@waybill/testing";
 import type { BenchServer, Measuring } from "./bench-servers.ts";
 import { seconds } from "./writing.ts";
-
-const perSecond = 50;
 
 interface Delays {
   readonly p50: number;
@@ -54,14 +51,11 @@ export async function measureLatency(server: BenchServer, { isSmoke, say }: Meas
 
 async function delaysOf(url: string, messages: number, isHinted: boolean): Promise<Delays> {
   const database = openDatabase({ url });
-  const writer = new pg.Client({ connectionString: url });
-  await writer.connect();
-  const committedAt = new Map<string, number>();
-  const publishedAt = new Map<string, number>();
+  const publishedNs = new Map<string, bigint>();
   const transport: Transport = {
     publish: async (batch) => {
-      const nowMs = performance.now();
-      for (const { key } of batch as readonly OutgoingMessage[]) if (key !== null) publishedAt.set(key, nowMs);
+      const nowNs = process.hrtime.bigint();
+      for (const { key } of batch as readonly OutgoingMessage[]) if (key !== null) publishedNs.set(key, nowNs);
       return batch.map(() => ({ kind: "confirmed" }));
     },
     close: async () => undefined,
@@ -76,33 +70,23 @@ async function delaysOf(url: string, messages: number, isHinted: boolean): Promi
       if (name === "relay.hintListening") isListening = true;
     },
   }).run({ signal: stop.signal });
-  const hint = createHint({ database });
+  const writer = await startChild(fileURLToPath(new URL("./delay-writer.child.js", import.meta.url)), {
+    args: [url, String(messages), isHinted ? "hinted" : "polled"],
+  });
   // Until it runs, and whatever it compiles is compiled.
-  for (let warm = 0; !isListening || publishedAt.size < 20; warm += 1) {
-    await writer.query(insert, [`warm ${warm}`]);
-    await seconds(0.02);
-  }
-  publishedAt.clear();
-  for (let count = 0; count < messages; count += 1) {
-    // 20 ms on average, never in step with the poll.
-    await seconds((0.5 + ((count * 0.618_034) % 1)) / perSecond);
-    const key = String(count);
-    await writer.query("begin");
-    await writer.query(insert, [key]);
-    await writer.query("commit");
-    committedAt.set(key, performance.now());
-    if (isHinted) hint.give();
-  }
-  while (publishedAt.size < messages) await seconds(0.05);
+  while (!isListening || publishedNs.size < 20) await seconds(0.02);
+  const warm = publishedNs.size;
+  writer.tell("measure");
+  const { committedNs } = await writer.waitFor(({ name }) => name === "written", { deadlineMs: 120_000, what: "the messages" });
+  while (publishedNs.size < warm + messages) await seconds(0.05);
   stop.abort();
   await running;
-  await hint.settled();
-  await writer.end();
+  await writer.exited;
   await database.close();
-  const delays = [...committedAt].map(([key, atMs]) => Math.max(0, (publishedAt.get(key) ?? Number.POSITIVE_INFINITY) - atMs));
+  const delays = Object.entries(committedNs as Readonly<Record<string, string>>).map(([key, atNs]) =>
+    Math.max(0, Number((publishedNs.get(key) ?? 0n) - BigInt(atNs)) / 1_000_000),
+  );
   delays.sort((one, other) => one - other);
   const at = (share: number): number => delays[Math.floor(share * (delays.length - 1))] ?? 0;
   return { p50: at(0.5), p99: at(0.99) };
 }
-
-const insert = "insert into waybill_outbox (type, topic, key, payload) values ('shop.order.placed.v1', 'orders', $1, '{}')";

@@ -4,7 +4,7 @@
  *     (nothing)       drain/postgres and rss/1m-waiting: `drain.ts`, `memory.ts`
  *     --database D    drain/D, where D is postgres, mariadb, mysql or a URL
  *     --broker B      into/B beside the raw client with the same window, where B is rabbitmq, kafka or a URL: `into-broker.ts`
- *     both            also end-to-end/D-B, from append to committed effect, and which stage limits it: `end-to-end.ts`
+ *     both            also end-to-end/D-B, from append to committed effect, and which stage limits it: `end-to-end.ts`. B may be http here.
  *
  * Every figure is a ratio from one run, the median of three interleaved rounds with its range.
  */
@@ -35,8 +35,8 @@ try {
     const broker = await openBenchBroker(wantedBroker);
     try {
       say(`${broker.name} ${broker.version}`);
-      results.push(await measureIntoBroker(server, broker, { isSmoke, say }));
-      if (wantedDatabase !== null) results.push(await measureEndToEnd(server, broker, { isSmoke, say }));
+      results.push(...(await measureIntoBroker(server, broker, { isSmoke, say })));
+      if (wantedDatabase !== null) results.push(...(await measureEndToEnd(server, broker, { isSmoke, say })));
     } finally {
       await broker.stop();
     }

@@ -235,7 +235,7 @@ export function createBringing(
     session.report({ name: "relay.spillDeleting", messages: entries.length });
     // A lock that somebody holds for a while must not have published messages published again.
     while (!(await givingUp.fenced("delete spilled", (tx) => spill.delete(tx, messages))))
-      if (!(await wait(clock, finishAgainMs, session.ended))) return false;
+      if (!(await session.pause(finishAgainMs))) return false;
     for (const entry of entries) {
       entry.isFinished = true;
       lanes.leave(entry);

@@ -2,12 +2,12 @@
  * Moves delayed messages into the ledger when they are due: see `delayed-messages.ts` of the outbox for how, and why once.
  *
  *     ask when the next is due ──▶ wait, 500 ms at most: another may be appended that is due sooner ──▶ ask …
- *              └── it is ──▶ a pass, in bounded steps, until nothing is due but what somebody holds ──▶ wake the reading
+ *        ▲     └── it is ──▶ a pass, in bounded steps, until nothing is due but what somebody holds ──▶ wake the reading
+ *        └── woken, by whoever appended: ten times a second at most
  *
  * Every relay that holds a lease of the stream does so, on its upkeep connection. Nothing needs a fence: the transaction that moves is right
  * whoever sends it. Which of them moves decides the row of `waybill_stream`. Nobody holding a lease, nothing moves.
  */
-import { wait } from "@waybill/core";
 import { createDelayedMessages, nothingPassedOver } from "@waybill/outbox";
 import { hindranceOf } from "./retention.ts";
 import type { Session } from "./session.ts";
@@ -17,6 +17,8 @@ import { tellOnce } from "./upkeep.ts";
 const askMs = 500;
 /** After a pass that left something behind – for a key that is held, or for another mover – the next one is tried soon. */
 const againMs = 200;
+/** Woken by every writer of a busy application, it asks so much later than it last did. */
+const wokenMs = 100;
 /** Between two steps, and between two passes: others want the row of the stream, and applications the locks of keys. */
 const stepPauseMs = 10;
 const passPauseMs = 50;
@@ -24,6 +26,8 @@ const passPauseMs = 50;
 export interface DelayedMoving {
   /** Runs until the session ends or drains. */
   run(): Promise<void>;
+  /** Asks soon instead of in half a second: what was appended may be due. */
+  wake(): void;
   /** For how long the oldest message that was due and still waited had been due, when it was last asked for; 0: none was. */
   readonly dueForMs: number;
 }
@@ -33,6 +37,20 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
   const delayed = createDelayedMessages({ space, stream: settings.stream });
   const tell = tellOnce((reason) => session.report({ name: "relay.delayedNotMoved", reason }));
   let dueForMs = 0;
+  let isWoken = false;
+  let endPause = (): void => undefined;
+
+  /** False: the session has ended. */
+  const pause = async (afterMs: number): Promise<boolean> => {
+    const fromMs = clock.monotonicMs();
+    const woken = new Promise<boolean>((resolve) => {
+      endPause = () => resolve(true);
+    });
+    if (!isWoken && !(await Promise.race([session.pause(afterMs), woken]))) return false;
+    isWoken = false;
+    const leftMs = Math.min(afterMs, wokenMs) - (clock.monotonicMs() - fromMs);
+    return leftMs <= 0 || (await session.pause(leftMs));
+  };
 
   /** Moves what is due. False: another moves, and something may be left. */
   const pass = async (): Promise<boolean> => {
@@ -52,7 +70,7 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
       if (!step.isMore || session.isDraining || session.ended.aborted) {
         return passedOver.locks.length + passedOver.ids.length === 0;
       }
-      await wait(clock, stepPauseMs, session.ended);
+      await session.pause(stepPauseMs);
     }
   };
 
@@ -66,6 +84,10 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
   };
 
   return {
+    wake() {
+      isWoken = true;
+      endPause();
+    },
     get dueForMs() {
       return dueForMs;
     },
@@ -82,7 +104,7 @@ export function createDelayedMoving(session: Session, wakeReading: () => void): 
         // A server that refuses will do so again: it is asked as often as one that has nothing.
         if (!hasTurned) afterMs = askMs;
         tell(hindrance);
-      } while (await wait(clock, afterMs, session.ended));
+      } while (await pause(afterMs));
     },
   };
 }

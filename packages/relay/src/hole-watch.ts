@@ -1,5 +1,4 @@
 /** Has holes proved dead, or their ids taken, ten times a second while there are any: see the ledger's `HoleProof`. */
-import { wait } from "@waybill/core";
 import type { Reading } from "./reading.ts";
 import type { Session } from "./session.ts";
 
@@ -19,7 +18,7 @@ export async function watchHoles(session: Session, reading: Reading): Promise<vo
       if (fence.kind === "tooLong") tooLong = fence.ids;
     },
   });
-  while (await wait(clock, tickMs, session.ended)) {
+  while (await session.pause(tickMs)) {
     if (cursor.holes.length === 0 || session.isDraining) continue;
     session.report({ name: "relay.holesLooking", ranges: cursor.holes.length });
     const dead = await proof.look(connections.upkeep, cursor.holes, { deadlineMs: settings.statementDeadlineMs });

@@ -21,6 +21,8 @@ export type { RelayHealth } from "./health.ts";
 export type { KeyPolicy } from "./key-policy.ts";
 export type { ListedSubscription } from "./list-subscriptions.ts";
 export { listSubscriptions } from "./list-subscriptions.ts";
+export type { MessageFilter } from "./message-filter.ts";
+export { messageFilter } from "./message-filter.ts";
 // Retention of its ledger
 
 export type { LowWaterMark } from "./low-water-mark.ts";
@@ -29,5 +31,7 @@ export { relayMigrations } from "./migrations.ts";
 export type { RelayOptions } from "./options.ts";
 export type { Relay } from "./relay.ts";
 export { createRelay } from "./relay.ts";
+export type { OneOfRelays, RelayEnd, RelayStanding, Relays, RelaysOptions } from "./relays.ts";
+export { createRelays } from "./relays.ts";
 export type { RetentionAlert, RetentionOptions, RetentionRun, RetentionStatus, RunRetentionOptions } from "./retention.ts";
 export { readRetention, retentionAlerts, runRetention } from "./retention.ts";

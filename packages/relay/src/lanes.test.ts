@@ -42,6 +42,13 @@ function laneWith(...entered: number[]): { lanes: Lanes; lane: Lane } {
   return { lanes, lane };
 }
 
+it("lets go of the bytes of a message that is finished, whoever keeps the entry", () => {
+  const { lanes, lane } = laneWith(1);
+  const first = lane.entries[0] as Entry;
+  lanes.leave(first);
+  expect([first.row, first.headers, lanes.loadedCount, lanes.parkedCount]).toEqual([null, null, 0, 0]);
+});
+
 describe("the order of a lane", () => {
   it("is that of the ids, whatever the order they were read in", () => {
     expect(ids(laneWith(3, 5, 4, 1, 2).lane)).toEqual([1, 2, 3, 4, 5]);

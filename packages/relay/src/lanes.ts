@@ -123,7 +123,7 @@ export interface Lanes {
   lane(topic: string, key: string | null): Lane;
   /** Puts an entry in its place: behind everything with a smaller id and behind what is spilled if it is not, but never before what is in hand. */
   enter(entry: Entry): void;
-  /** Takes an entry out: finished. */
+  /** Takes an entry out, finished, and lets go of its bytes. */
   leave(entry: Entry): void;
   /** Brings the bytes of an entry whose turn has come. */
   load(entry: Entry, row: LedgerRow, headers: Headers | null): void;
@@ -294,7 +294,12 @@ export function createLanes(): Lanes {
         entries.splice(place, 1);
       }
       if (entry.row === null) parkedCount -= 1;
-      else unload(entry);
+      else {
+        unload(entry);
+        // The cursor keeps finished entries until they are the most.
+        entry.row = null;
+        entry.headers = null;
+      }
       if (!entry.isSpilled) return;
       spilledCount -= 1;
       entry.lane.topic.spilledCount -= 1;

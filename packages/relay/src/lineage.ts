@@ -11,7 +11,6 @@
  * table is emptied under it. The edge: a ledger whose ids were set back and have passed the cursor again before anybody looked cannot be told
  * from one in which nothing happened.
  */
-import { wait } from "@waybill/core";
 import type { Ledger, LedgerFacts } from "@waybill/outbox";
 import { type Connection, committedValue, writeAudit } from "@waybill/sql";
 import type { RelayParts, RelayReport, Session } from "./session.ts";
@@ -73,8 +72,8 @@ export async function stopForOperator(
 
 /** Looks again and again while a session runs, and ends it if the ids went back. */
 export async function watchLineage(session: Session, ledger: Ledger, atStart: LedgerFacts): Promise<void> {
-  const { connections, cursor, clock, settings, fence } = session;
-  while (await wait(clock, lookMs, session.ended)) {
+  const { connections, cursor, settings, fence } = session;
+  while (await session.pause(lookMs)) {
     if (session.isDraining) return;
     // Before the question: ids that are handed out and read meanwhile are in its answer.
     const { lastId } = cursor;

@@ -6,6 +6,9 @@
  * batch: neither a topic that recovers nor a backlog holds the other up. A topic that failed proves itself with one message. What is
  * brought stands at the front of its lane, so it makes room by being published; should nothing be under way, a lane is brought all
  * the same.
+ *
+ * Many lanes that wait are brought a little of each: what is oldest comes first, its rows lie side by side, and a call is not long rows of
+ * one key that a broker confirms one by one. Topics take turns, so that a long backlog of one is not brought before anything of another.
  */
 import type { LedgerRow } from "@waybill/outbox";
 import type { Entry, Lane, Topic } from "./lanes.ts";
@@ -43,23 +46,30 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
 
   const isAnythingUnderWay = (): boolean => {
     for (const topic of lanes.topics.values()) if (topic.calls > 0) return true;
+    for (const lane of lanes.all()) if (lane.inHand > 0) return true; // held, given up, or its copies are deleted: that makes room, too
     return false;
   };
 
   /** The next entries to load, within the bounds; their lanes leave their queues. Publishing alone knows no bounds: it asks for one lane. */
   const next = (): Round => {
     const round: Round = { lanes: [], entries: [] };
+    // Nothing would be published now, so nothing that is brought would make room again; the transport's next try comes back here.
+    if (session.isDraining || (session.transportWaitsUntilMs > 0 && !session.isSolo)) return round;
     const roomIds = Math.min(idsMax, settings.loadedMax / 2 - lanes.broughtCount);
     const roomBytes = Math.min(bytesMax, settings.loadedBytesMax / 2 - lanes.broughtBytes);
     if ((roomIds <= 0 || roomBytes <= 0) && !session.isSolo && isAnythingUnderWay()) return round;
     let bytes = 0;
     const isFull = (): boolean => round.entries.length > 0 && (round.entries.length >= roomIds || bytes >= roomBytes);
+    const served: Topic[] = [];
     for (const [topic, queue] of queues) {
       if (isFull()) break;
       if (isOthersTurn(topic) && !session.isSolo) continue;
+      served.push(topic);
+      // Of its own lanes: those of a topic that waits or fails stand in line for long, and must not make the steps of the others small.
+      const perLane = Math.min(perLaneMax, Math.ceil(idsMax / Math.max(1, queue.size)));
       for (const lane of queue) {
         if (isFull()) break;
-        for (const entry of lane.entries.slice(0, topic.failures > 0 ? 1 : perLaneMax)) {
+        for (const entry of lane.entries.slice(0, topic.failures > 0 ? 1 : perLane)) {
           // What is behind the copies here may have to stay behind more of them.
           if (entry.row !== null || entry.isSpilled !== lane.entries[0]?.isSpilled || isFull()) break;
           round.entries.push(entry);
@@ -69,7 +79,11 @@ export function createLoading(session: Session, progress: Progress, waiting: Wai
         round.lanes.push(lane);
         if (topic.failures > 0) break;
       }
-      if (queue.size === 0) queues.delete(topic);
+    }
+    for (const topic of served) {
+      const left = queues.get(topic);
+      queues.delete(topic);
+      if (left !== undefined && left.size > 0) queues.set(topic, left);
     }
     return round;
   };

@@ -5,7 +5,6 @@
  *     pick the lowest ─▶ save durably: "alone with 42" ─▶ publish 42 ─▶ outcome ─▶ the next save no longer says 42
  *                                                      └── dies here: the next holder counts a death of 42
  */
-import { wait } from "@waybill/core";
 import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
 import { keyPolicyOf } from "./key-policy.ts";
@@ -46,7 +45,7 @@ export async function publishAlone(session: Session, progress: Progress, parts: 
       return;
     }
     const next = lowest(session);
-    if (next === null) await wait(clock, idleMs, session.ended);
+    if (next === null) await session.pause(idleMs);
     else await take(session, next.lane, next.step, parts, progress);
   }
 }
@@ -58,7 +57,7 @@ async function take(session: Session, lane: Lane, step: Step, parts: AloneParts,
     case "load":
       // Frees the lane itself, when the bytes are there. Nothing behind it goes meanwhile: the order is that of ids.
       parts.load(lane);
-      while (lane.isBusy && !session.isDraining && (await wait(session.clock, 1, session.ended)));
+      while (lane.isBusy && !session.isDraining && (await session.pause(1)));
       return;
     case "publish": {
       // In hand from here on: what is written down is what goes, whatever comes out of a hole meanwhile.

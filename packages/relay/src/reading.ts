@@ -11,7 +11,7 @@
  */
 import { wait } from "@waybill/core";
 import type { Lane as LaneName } from "@waybill/dead-letter";
-import type { IdRange, LedgerBatch, LedgerRow } from "@waybill/outbox";
+import { type IdRange, type LedgerBatch, type LedgerRow, payloadBytesInlineMax } from "@waybill/outbox";
 import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
 import type { Entry, Lane } from "./lanes.ts";
@@ -20,6 +20,7 @@ import { headerParser, isFence, unreadableReason } from "./outgoing.ts";
 import { pollInterval } from "./poll-interval.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
+import type { LoadedBounds } from "./share-loaded.ts";
 import { soloDeathsMax } from "./solo.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -30,6 +31,8 @@ export const rangesMax = 100_000;
 const rowsAtLeast = 500;
 const rowsOfBacklog = 2_000;
 const rowsMaxOfAll = 5_000;
+/** A relay that may hold little reads in smaller steps: what one read brings is at most 2.5 times its `loadedBytesMax`, half its `loadedMax`. */
+const rowsOfLittle = 100;
 
 /** What an entry costs in memory beside its payload. */
 const entryBytes = 300;
@@ -200,7 +203,9 @@ export function createReading(
     lookUps.catch(session.fail);
   };
 
-  const hasRoom = (): boolean => lanes.loadedCount < settings.loadedMax && lanes.loadedBytes < settings.loadedBytesMax;
+  /** What was brought comes on top: a topic that fills its half, and has as much brought again, must not keep the others from being read. */
+  const hasRoom = (): boolean =>
+    lanes.loadedCount - lanes.broughtCount < settings.loadedMax && lanes.loadedBytes - lanes.broughtBytes < settings.loadedBytesMax;
 
   /** Reports once when the ranges fill up. */
   const noteFull = (): void => {
@@ -237,7 +242,10 @@ export function createReading(
       provedDead.push({ ranges: dead, afterRead: sent });
     },
     async run() {
-      let rowsMax = rowsAtLeast;
+      const rowsMost = rowsMostOf(settings);
+      // Some reads of one topic must find room in its half: what does not is read a second time.
+      const rowsOfMany = Math.min(rowsOfBacklog, Math.floor(settings.loadedMax / 5));
+      let rowsMax = Math.min(rowsMost, rowsAtLeast);
       while (!session.ended.aborted && !session.isDraining) {
         if (!hasRoom()) {
           await pause(settings.pollMinMs);
@@ -247,7 +255,7 @@ export function createReading(
         const { holes, lastId } = cursor;
         // Alone it goes slowly, in id order: what is new would only wait, and with the next death be one more that has to go alone.
         const isStoredOnly = session.isSolo && progress.isStoredLeft;
-        rowsMax = Math.min(rowsMaxOfAll, Math.max(rowsMax, Math.floor(holes.length / 2)));
+        rowsMax = Math.min(rowsMost, Math.max(rowsMax, Math.floor(holes.length / 2)));
         session.report({ name: "relay.batchReading" });
         sent += 1;
         const readNumber = sent;
@@ -274,7 +282,7 @@ export function createReading(
         });
         const wasFull = batch.rows.length >= rowsMax;
         // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
-        rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfBacklog, rowsMax * 2)) : rowsAtLeast;
+        rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfMany, rowsMax * 2)) : Math.min(rowsMost, rowsAtLeast);
         // A ledger that has more holes than it can look into at once reads nothing new, full batch or not.
         isCaughtUp = !wasFull && !isFull && !isStoredOnly && !batch.areHolesCut;
         const pauseMs = interval.after(batch.rows.length, wasFull, nowMs);
@@ -288,4 +296,10 @@ export function createReading(
       }
     },
   };
+}
+
+/** Rows that one read may bring at most, so that what comes on top of what may be loaded is in proportion to it. */
+export function rowsMostOf({ loadedMax, loadedBytesMax }: LoadedBounds): number {
+  const inBytes = Math.floor((2.5 * loadedBytesMax) / payloadBytesInlineMax);
+  return Math.max(rowsOfLittle, Math.min(rowsMaxOfAll, inBytes, Math.floor(loadedMax / 2)));
 }

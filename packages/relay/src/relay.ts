@@ -12,7 +12,7 @@
 
 import { AssertionError } from "node:assert";
 import { randomUUID } from "node:crypto";
-import { backoffMs, isWaybillError, wait, waybillError } from "@waybill/core";
+import { backoffMs, isWaybillError, type Timer, wait, waybillError } from "@waybill/core";
 import { createDeadLetters, deadLetterMigrations } from "@waybill/dead-letter";
 import { createLedger, type LedgerFacts, listStreams, outboxMigrations } from "@waybill/outbox";
 import { type Connection, checkSchema, namespace } from "@waybill/sql";
@@ -34,7 +34,10 @@ export interface Relay {
    * with WAYBILL_SCHEMA_MISMATCH or WAYBILL_LEDGER_UNSAFE, which somebody must look at, and with an AssertionError, which is a bug of ours.
    */
   run(options: { readonly signal: AbortSignal }): Promise<void>;
-  /** Reads at once instead of waiting for the poll: for writers in the same process. Only wakes; publishes nothing by itself. */
+  /**
+   * Reads at once instead of waiting for the poll, and moves what was delayed and is due: for writers in the same process. Only wakes; publishes
+   * nothing by itself.
+   */
   wake(): void;
   /** How it is doing, by progress. */
   health(): RelayHealth;
@@ -43,6 +46,8 @@ export interface Relay {
 /** The longest wait between two looks of a standby: after an orderly stop of the holder, another is to publish within a second. */
 const standbyMs = 500;
 const releaseDeadlineMs = 1_000;
+/** After a stop the database has so long, beside what draining takes, to save the cursor and take the lease back; a longer hang is left to itself. */
+const stopMs = 4_000;
 
 /** @throws WAYBILL_CONFIG_INVALID, WAYBILL_IDENTIFIER_INVALID */
 export function createRelay(options: RelayOptions): Relay {
@@ -75,6 +80,15 @@ export function createRelay(options: RelayOptions): Relay {
   const checkSchemas = async (): Promise<void> => {
     for (const set of [outboxMigrations, deadLetterMigrations, relayMigrations]) await checkSchema(database, space, set);
     if (!(await listStreams(database, space)).includes(stream)) throw unsafe("the stream is there", `no stream ${stream}: create it first`);
+  };
+
+  /** It changes nothing: a stop need not wait for it. */
+  const checkSchemasUntil = async (signal: AbortSignal): Promise<void> => {
+    const checked = new AbortController();
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: checked.signal });
+    });
+    await Promise.race([checkSchemas(), stopped]).finally(() => checked.abort());
   };
 
   /** What must hold before a cursor is trusted. */
@@ -159,6 +173,13 @@ export function createRelay(options: RelayOptions): Relay {
       opened.push(connection);
       return connection;
     };
+    let giveUp: Timer | null = null;
+    const onStop = (): void => {
+      giveUp = clock.setTimer(2 * settings.drainMs + stopMs, () => {
+        for (const connection of opened) connection.close().catch(() => undefined);
+      });
+    };
+    signal.addEventListener("abort", onStop, { once: true });
     try {
       const save = await open("relay save");
       const acquired = await acquire(save, signal);
@@ -194,6 +215,8 @@ export function createRelay(options: RelayOptions): Relay {
       return { kind: "failed", cause: error, wasSolo, isHeld: true };
     } finally {
       running = null;
+      signal.removeEventListener("abort", onStop);
+      (giveUp as Timer | null)?.cancel();
       await Promise.all(opened.map((connection) => connection.close()));
     }
   };
@@ -207,7 +230,8 @@ export function createRelay(options: RelayOptions): Relay {
       const startedMs = clock.monotonicMs();
       let end: SessionEnd;
       try {
-        if (!isSchemaChecked) await checkSchemas();
+        if (!isSchemaChecked) await checkSchemasUntil(signal);
+        if (signal.aborted) break;
         isSchemaChecked = true;
         end = await runOnce(signal, wasSolo);
       } catch (error) {

@@ -11,7 +11,7 @@
  *
  * A crash between publish and done publishes again; the state says released, so the next session finds it.
  */
-import { backoffMs, wait } from "@waybill/core";
+import { backoffMs } from "@waybill/core";
 import type { DeadLetter, ReleasedLane } from "@waybill/dead-letter";
 import type { OwnedTx } from "@waybill/sql";
 import type { Bringing } from "./bringing.ts";
@@ -73,7 +73,7 @@ export function createReleasing(
   announce: (messageId: string, sequence: bigint) => Promise<boolean>,
   kick: () => void,
 ): Releasing {
-  const { connections, deadLetters, reader, lanes, clock, settings } = session;
+  const { connections, deadLetters, reader, lanes, settings } = session;
   const parseHeaders = headerParser();
   /** Which message a keyless lane stands for. */
   const singles = new Map<bigint, Lane>();
@@ -168,7 +168,7 @@ export function createReleasing(
     const work = async (tx: OwnedTx): Promise<void> => {
       for (const letter of letters) await deadLetters.finish(tx, reader, letter);
     };
-    while (!(await givingUp.fenced("finish released", work))) if (!(await wait(clock, finishAgainMs, session.ended))) return false;
+    while (!(await givingUp.fenced("finish released", work))) if (!(await session.pause(finishAgainMs))) return false;
     return true;
   };
 
@@ -300,7 +300,7 @@ export function createReleasing(
         if (session.isDraining || session.isSolo) continue;
         await look();
         kick();
-      } while (await wait(clock, lookMs, session.ended));
+      } while (await session.pause(lookMs));
     },
   };
 }

@@ -30,6 +30,7 @@ import type { RelayParts, RelayReport, Session, SessionConnections } from "./ses
 import type { SoloStart } from "./solo.ts";
 import { createSpilling } from "./spilling.ts";
 import type { Acquisition } from "./subscriptions.ts";
+import { repeatUnconfirmed } from "./unconfirmed.ts";
 import { keepUp } from "./upkeep.ts";
 import { createWaiting } from "./waiting.ts";
 
@@ -128,7 +129,7 @@ export async function runSession(
     ended: ended.signal,
     fail,
     report,
-    after: timersUntil(clock, ended.signal),
+    ...timersUntil(clock, ended.signal),
   };
   const progress = createProgress(solo.deaths, () => {
     session.isDirty = true;
@@ -177,7 +178,11 @@ export async function runSession(
     const delayed = createDelayedMoving(session, reading.wake);
     const spilling = createSpilling(session, progress, givingUp, bringing, loading.withdraw, kick);
 
-    if (settings.hint) loops.push(listenForHints(session, reading.wake));
+    const wake = (): void => {
+      reading.wake();
+      delayed.wake();
+    };
+    if (settings.hint) loops.push(listenForHints(session, wake));
     loops.push(
       saving.run(),
       reading.run(),
@@ -187,6 +192,7 @@ export async function runSession(
       spilling.run(),
       keepUp(session),
       delayed.run(),
+      repeatUnconfirmed(session, reading.wake),
       watchLineage(session, parts.ledger, facts),
     );
     const alone = { publishing, releasing, givingUp, bringing, saving, load: loading.load };
@@ -206,7 +212,7 @@ export async function runSession(
       get delayedDueMs() {
         return delayed.dueForMs;
       },
-      wake: reading.wake,
+      wake,
     });
 
     await firstOf(stop, ended.signal);
@@ -253,21 +259,35 @@ async function release(
   }
 }
 
-/** Timers that `ended` cancels, with one listener for all of them: every lane that waits has one. */
-function timersUntil(clock: Clock, ended: AbortSignal): (afterMs: number, callback: () => void) => void {
-  const timers = new Set<Timer>();
+/** Timers that `ended` cancels, with one listener for all of them: every lane that waits has one, and every loop. */
+function timersUntil(clock: Clock, ended: AbortSignal): Pick<Session, "after" | "pause"> {
+  const timers = new Map<Timer, () => void>();
   const cancelAll = (): void => {
-    for (const timer of timers) timer.cancel();
+    for (const [timer, onEnded] of timers) {
+      timer.cancel();
+      onEnded();
+    }
     timers.clear();
   };
   ended.addEventListener("abort", cancelAll, { once: true });
-  return (afterMs, callback) => {
-    if (ended.aborted) return;
+  const set = (afterMs: number, callback: () => void, onEnded: () => void): void => {
+    if (ended.aborted) return onEnded();
     const timer = clock.setTimer(afterMs, () => {
       timers.delete(timer);
       callback();
     });
-    timers.add(timer);
+    timers.set(timer, onEnded);
+  };
+  return {
+    after: (afterMs, callback) => set(afterMs, callback, () => undefined),
+    pause: (afterMs) =>
+      new Promise((resolve) => {
+        set(
+          afterMs,
+          () => resolve(true),
+          () => resolve(false),
+        );
+      }),
   };
 }
 

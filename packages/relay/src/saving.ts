@@ -2,7 +2,6 @@
  * Saves the cursor: every 200 ms while it moves, and before a message is published alone. One save at a time, on the connection that
  * also renews, so that saves reach the database in the order of their snapshots.
  */
-import { wait } from "@waybill/core";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 
@@ -59,7 +58,7 @@ export function createSaving(session: Session, progress: Progress): Saving {
     save,
     async run() {
       // A save that takes long must not become all the database does.
-      while (await wait(clock, Math.max(settings.saveMs, 10 * lastDurationMs), session.ended)) {
+      while (await session.pause(Math.max(settings.saveMs, 10 * lastDurationMs))) {
         if (session.isDirty || progress.hasProgressed !== savedProgress) await save({ isDurable: false });
       }
     },

@@ -67,6 +67,8 @@ export interface Session extends RelayParts {
   report(event: RelayReport): void;
   /** Calls back after `afterMs` unless the session ends before. */
   after(afterMs: number, callback: () => void): void;
+  /** Resolves after `afterMs`, or when the session ends: false. For whoever waits as long as it lives, as it costs no listener on `ended`. */
+  pause(afterMs: number): Promise<boolean>;
 }
 
 /** Makes the reporter of a subscription's events. */

@@ -10,7 +10,6 @@
  * long spill must not fill the cursor with what came meanwhile. Nothing is copied from a lane that is at something else, or about
  * which a look-up is under way.
  */
-import { wait } from "@waybill/core";
 import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
 import type { Entry, Lane, Topic } from "./lanes.ts";
@@ -144,7 +143,7 @@ export function createSpilling(
     async run() {
       // Who publishes alone copies nothing: it is to find out about each message first.
       const everyMs = Math.min(lookMs, Math.max(10, Math.floor(settings.spillAfterMs / 2)));
-      while (await wait(clock, everyMs, session.ended)) {
+      while (await session.pause(everyMs)) {
         if (session.isDraining) return;
         if (!session.isSolo) await look();
       }

@@ -4,7 +4,7 @@
  *
  * Once per database and stream is enough; where several do it at once, one works and the others find it `busy`.
  */
-import { type Clock, wait } from "@waybill/core";
+import type { Clock } from "@waybill/core";
 import type { DeadLetters, Reader } from "@waybill/dead-letter";
 import type { Connection, Namespace } from "@waybill/sql";
 import { readLowWaterMark } from "./low-water-mark.ts";
@@ -26,7 +26,8 @@ export interface UpkeepParts {
   readonly deadLetters: DeadLetters;
   readonly reader: Reader;
   readonly isDraining: boolean;
-  readonly ended: AbortSignal;
+  /** False: the session has ended. */
+  pause(afterMs: number): Promise<boolean>;
   report(event: RelayReport): void;
 }
 
@@ -43,7 +44,7 @@ export async function keepUp(parts: UpkeepParts): Promise<void> {
     tellHistory(historyHindrance === "locked" ? null : historyHindrance);
     tellAlerts(await look(parts));
     await deadLetters.removeDecided(connections.upkeep, reader, settings.decidedRetentionMs, removedAtOnceMax);
-  } while (await wait(parts.clock, upkeepMs, parts.ended));
+  } while (await parts.pause(upkeepMs));
 }
 
 async function retain(parts: UpkeepParts): ReturnType<typeof runRetention> {
@@ -58,7 +59,7 @@ async function retain(parts: UpkeepParts): ReturnType<typeof runRetention> {
       else if (step.kind === "emptied") report({ name: "relay.partitionEmptied", low: step.low, upTo: step.upTo });
       else if (step.kind === "dropped") report({ name: "relay.partitionDropped", low: step.low });
     },
-    pause: async (tookMs) => !parts.isDraining && (await wait(clock, Math.max(stepPauseMs, 9 * tookMs), parts.ended)),
+    pause: async (tookMs) => !parts.isDraining && (await parts.pause(Math.max(stepPauseMs, 9 * tookMs))),
   });
   const { rows, emptied, dropped, ids } = run;
   report({ name: "relay.historyRemoved", rows, emptied, dropped, ids });

@@ -100,11 +100,13 @@ await forEachDatabase((server) =>
         await dead.hasFired(8);
         expect(transport.received.every(({ topic }) => topic === "alive")).toBe(true);
         // Between two tries nothing of it is loaded.
-        await waitUntil(() => relay.relay.health().parked === 500 && relay.relay.health().loadedBytes === 0, {
-          what: "all of the dead topic is parked",
-          intervalMs: 1,
-        });
-        expect(relay.relay.health().waitingTopics).toEqual(["dead"]);
+        await waitUntil(
+          () => {
+            const { parked, loadedBytes, waitingTopics } = relay.relay.health();
+            return parked === 500 && loadedBytes === 0 && waitingTopics.join() === "dead";
+          },
+          { what: "all of the dead topic is parked, and it waits", intervalMs: 1 },
+        );
         expect(relay.eventsOf("relay.parked").length).toBeGreaterThan(0);
         await fixture.append(row("k", "{}", "alive"));
         await relay.hasPublished(501);
@@ -120,6 +122,18 @@ await forEachDatabase((server) =>
           unconfirmed: 0,
           oldestUnpublishedMs: 0,
         });
+      });
+
+      it("is brought back while another topic still has a long backlog to bring", async ({ fixture }) => {
+        const transport = memoryTransport();
+        const failing = transport.inject({ kind: "retry", scope: "topic", times: 1, when: ({ topic }) => topic === "failed" });
+        await fixture.appendMany(20, "'failed', concat('k', n), '{}'");
+        await fixture.appendMany(5_000, "'long', concat('k', n), '{}'");
+        const relay = fixture.start({ memory: transport, loadedMax: 100, batchMax: 10 });
+        await relay.hasPublished(5_020);
+        expect(failing.fired).toBe(1);
+        const topics = transport.received.map(({ topic }) => topic);
+        expect(topics.lastIndexOf("failed")).toBeLessThan(4_000);
       });
 
       it("is tried with one message at a time until it has recovered", async ({ fixture }) => {

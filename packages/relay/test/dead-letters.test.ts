@@ -538,7 +538,7 @@ await forEachDatabase((server) =>
         const relay = fixture.start({ memory: transport, attemptsMax: 2, messageBackoff: { firstMs: 1, maxMs: 5 } });
         await hasLetters(fixture, "1 dead attemptsExhausted:busy");
         await fixture.redrive();
-        await waitUntil(() => relay.eventsOf("relay.deadLettered").length === 2, { what: "it was given up again", deadlineMs: 15_000 });
+        await waitUntil(() => relay.eventsOf("relay.deadLettered").length === 2, { what: "it was given up again" });
         await hasLetters(fixture, "1 dead attemptsExhausted:busy");
         expect(await fixture.run("select attempts from waybill_dead_letter")).toEqual([{ attempts: 4 }]);
       });

@@ -49,6 +49,28 @@ await forEachDatabase((server) =>
       expect(Number(row?.["now"]) - second).toBeLessThan(clock.monotonicMs() - fromMs - 1_400);
     });
 
+    it("a message that is due at once is moved at once if the relay is woken", async ({ fixture }) => {
+      // The wait until the next look never ends by itself.
+      let looksWaitedFor = 0;
+      const started = fixture.start({
+        clock: {
+          ...clock,
+          setTimer(afterMs, callback) {
+            if (afterMs !== 500) return clock.setTimer(afterMs, callback);
+            looksWaitedFor += 1;
+            return { cancel: () => undefined };
+          },
+        },
+      });
+      await started.seen("relay.leaseAcquired");
+      for (let n = 1; n <= 3; n += 1) {
+        await waitUntil(() => looksWaitedFor >= n, { what: "the relay waits for its next look" });
+        await store(fixture, [n], { delayMs: 0 });
+        started.relay.wake();
+        await started.hasPublished(n);
+      }
+    });
+
     it("two subscriptions move side by side, and each message is in the ledger once", async ({ fixture }) => {
       const relays = [fixture.start({ subscription: "one" }), fixture.start({ subscription: "two" })];
       for (const { seen } of relays) await seen("relay.leaseAcquired");

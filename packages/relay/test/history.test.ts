@@ -1,4 +1,4 @@
-import { forEachDatabase } from "@waybill/testing";
+import { forEachDatabase, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
 import { inBoth } from "./application.ts";
 import { itOn } from "./relay-fixture.ts";
@@ -6,6 +6,12 @@ import { itOn } from "./relay-fixture.ts";
 const allOld = {
   postgres: "update waybill_outbox set created_at = clock_timestamp() - interval '2 days'",
   mysql: "update waybill_outbox set created_at = utc_timestamp(6) - interval 2 day",
+};
+const lockWaits = {
+  postgres: "select count(*) as waits from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+  mysql: `select count(*) as waits from information_schema.innodb_trx as trx
+          join information_schema.processlist as session on session.id = trx.trx_mysql_thread_id
+          where trx_state = 'LOCK WAIT' and session.db = database()`,
 };
 const subscriptionAt = {
   postgres: "insert into waybill_subscription (stream, subscription, last_id) values ('default', ?, ?)",
@@ -34,6 +40,33 @@ await forEachDatabase((server) =>
       expect(await relay.seen("relay.historyRemoved", { deadlineMs: 30_000 })).toMatchObject({ rows: 1_000 });
       const [left] = await fixture.run("select min(id) as low, count(*) as count from waybill_outbox");
       expect([Number(left?.low), Number(left?.count)]).toEqual([1_001, 1_500]);
+    });
+
+    it("that is being removed is behind a subscription which its relay makes meanwhile", async ({ fixture }) => {
+      await fixture.appendMany(2_500);
+      const first = fixture.start();
+      await first.hasPublished(2_500, 30_000);
+      await fixture.isSaved(2_500);
+      await first.stop();
+      await fixture.run(allOld);
+      // The first step waits here, and has asked already who needs what it removes.
+      const blocker = await fixture.client();
+      await blocker.run("begin");
+      await blocker.run("select id from waybill_outbox where id = 1 for update");
+      const removing = fixture.start({ leaseMs: 30_000 });
+      const waits = async (count: number): Promise<boolean> => Number((await fixture.run(lockWaits))[0]?.["waits"]) >= count;
+      // MySQL and MariaDB refresh what they tell of transactions only when nobody has asked for a tenth of a second.
+      await waitUntil(() => waits(1), { what: "the step waits", intervalMs: 150 });
+      const later = fixture.start({ subscription: "later" });
+      await waitUntil(async () => later.eventsOf("relay.leaseAcquiring").length > 0 || (await waits(2)), {
+        what: "the row is being made",
+        intervalMs: 150,
+      });
+      await blocker.run("commit");
+      expect(await later.seen("relay.leaseAcquired")).toMatchObject({ lastId: 1_000n });
+      await later.hasPublished(1_500, 30_000);
+      expect(later.sequences()[0]).toBe(1_001);
+      await removing.seen("relay.historyRemoved", { deadlineMs: 30_000 });
     });
 
     it("is removed by a relay that runs, and a subscription made later begins behind it", async ({ fixture }) => {

@@ -72,14 +72,14 @@ await forEachDatabase((server) => {
       expect(next.eventsOf("relay.lineageChanged")).toEqual([]);
     });
 
-    it("a table that is emptied under a running relay stops the subscription within seconds", { timeout: 30_000 }, async ({ fixture }) => {
+    it("a table that is emptied under a running relay stops the subscription within seconds", async ({ fixture }) => {
       await fixture.append(row("k"), row("k"), row("k"));
       const relay = fixture.start();
       await relay.hasPublished(3);
       await fixture.isSaved(3);
       await fixture.run(emptied);
       await fixture.append(row("k"));
-      await relay.seen("relay.subscriptionStopped", { deadlineMs: 20_000 });
+      await relay.seen("relay.subscriptionStopped");
       await waitUntil(() => relay.relay.health().state === "stopped", { what: "health says so" });
       expect(relay.sequences()).toEqual([1, 2, 3]);
     });

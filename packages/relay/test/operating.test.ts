@@ -37,7 +37,7 @@ const audited = async (fixture: RelayFixture): Promise<readonly unknown[]> =>
   );
 
 const standsBy = (relay: StartedRelay, state: string, after = 0): Promise<unknown> =>
-  relay.seen("relay.standby", { when: (event) => event.state === state, after, deadlineMs: 15_000 });
+  relay.seen("relay.standby", { when: (event) => event.state === state, after });
 
 /** Everything from `first` to `last` was published by one of the relays, and each key's first publications are in order. */
 function expectWhole(relays: readonly StartedRelay[], first: number, last: number): void {
@@ -99,7 +99,7 @@ await forEachDatabase((server) => {
       expect((await audited(fixture)).length).toBe(2);
     });
 
-    it("pauses a relay that runs, and lets it go on where it was", { timeout: 30_000 }, async ({ fixture }) => {
+    it("pauses a relay that runs, and lets it go on where it was", async ({ fixture }) => {
       const { pause, resume } = operator(fixture);
       await fixture.appendMany(500);
       const relays = [fixture.start(), fixture.start()];
@@ -177,7 +177,7 @@ await forEachDatabase((server) => {
       expect(await fixture.letters()).toEqual(["2 dead r", "3 discarded r"]);
     });
 
-    it("deletes one that runs: its relay stands by and does not make it again", { timeout: 30_000 }, async ({ fixture }) => {
+    it("deletes one that runs: its relay stands by and does not make it again", async ({ fixture }) => {
       const { remove, create } = operator(fixture);
       await fixture.append(row("k"));
       const relay = fixture.start({ leaseMs: 1_000 });
@@ -207,7 +207,7 @@ await forEachDatabase((server) => {
       expect(await fixture.letters()).toEqual([]);
     });
 
-    it("a restored outbox stops its reader, and resuming it loses nothing that is there", { timeout: 60_000 }, async ({ fixture }) => {
+    it("a restored outbox stops its reader, and resuming it loses nothing that is there", async ({ fixture }) => {
       const { resume, pause } = operator(fixture);
       await fixture.append(row("a"), row("b"));
       await fixture.run("create table backup as select * from waybill_outbox");
@@ -244,7 +244,7 @@ await forEachDatabase((server) => {
       ]);
     });
 
-    it("moving one that was stopped is the decision, too, and leaves it paused", { timeout: 30_000 }, async ({ fixture }) => {
+    it("moving one that was stopped is the decision, too, and leaves it paused", async ({ fixture }) => {
       const { move, resume } = operator(fixture);
       await fixture.append(row("k"), row("k"), row("k"));
       const first = fixture.start();

@@ -57,7 +57,8 @@ const kinds = [
 
 /** 100 messages of ten keys, by a session of its own: the fixture's may have ended with the server. */
 async function insertHundred(url: string): Promise<void> {
-  const application = await connectApplication(url);
+  // A server may take a moment to see that those who filled it are gone.
+  const application = await waitUntil(() => connectApplication(url).catch(() => null), { what: "the server takes another session" });
   const key = application.dialect === "postgres" ? "key" : "`key`";
   for (let number = 0; number < 100; number += 1)
     await application.run(`insert into waybill_outbox (type, topic, ${key}, payload) values ('shop.order.placed.v1', 'orders', ?, '{}')`, [

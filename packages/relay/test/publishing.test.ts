@@ -271,7 +271,7 @@ await forEachDatabase((server) =>
       const transport = memoryTransport();
       transport.inject({ kind: "retry", scope: "message", afterMs: 60_000, times: 1_000_000 });
       const relay = fixture.start({ memory: transport, leaseMs: 2_000 });
-      await waitUntil(() => relay.relay.health().parked === 40_000, { what: "everything is read and parked", deadlineMs: 20_000 });
+      await waitUntil(() => relay.relay.health().parked === 40_000, { what: "everything is read and parked" });
       expect(relay.relay.health().epoch).toBe(1n);
     });
 

@@ -5,9 +5,9 @@
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { type TestDatabase, type TestServer, testDatabase } from "@waybill/testing";
+import { type TestDatabase, type TestServer, testDatabase, waitUntil } from "@waybill/testing";
 import { relayMigrations } from "../src/index.ts";
-import { type Application, connectApplication } from "./application.ts";
+import { type Application, type ApplicationRow, connectApplication } from "./application.ts";
 
 export interface RelayDatabases {
   /** A database with empty tables and ids from 1 on. */
@@ -69,13 +69,15 @@ export async function endOthers(application: Application): Promise<void> {
     return;
   }
   const others = "information_schema.processlist where db = database() and id <> connection_id()";
-  for (const { id } of await application.run(`select id as id from ${others}`)) {
+  // MySQL refuses to list sessions while one of them runs a statement with a character outside of the BMP.
+  const list = (): Promise<readonly ApplicationRow[] | null> => application.run(`select id as id from ${others}`).catch(() => null);
+  for (const { id } of await waitUntil(list, { what: "the sessions are listed" })) {
     await application.run(`kill connection ${String(id)}`).catch(() => undefined); // it may have ended by itself
   }
 }
 
 async function emptyTables(application: Application): Promise<void> {
-  const names = ["outbox", "outbox_id", "outbox_delayed", "subscription", "dead_letter", "spill", "audit"];
+  const names = ["outbox", "outbox_id", "outbox_delayed", "confirmation", "subscription", "dead_letter", "spill", "audit"];
   const tables = names.map((name) => `waybill_${name}`);
   if (application.dialect === "postgres") {
     await application.run("set lock_timeout = '10s'");

@@ -248,14 +248,14 @@ function startRelay(
     events,
     ended,
     eventsOf,
-    seen: (name, { when = () => true, after = 0, deadlineMs = 10_000 } = {}) =>
+    seen: (name, { when = () => true, after = 0, deadlineMs = 30_000 } = {}) =>
       waitUntil(() => events.slice(after).find((event): event is EventOf<typeof name> => event.name === name && when(event as never)), {
         what: `${name} was reported`,
         deadlineMs,
         intervalMs: 3,
       }),
     sequences: () => memory.received.map(({ sequence }) => Number(sequence)),
-    hasPublished: async (count, deadlineMs = 10_000) => {
+    hasPublished: async (count, deadlineMs = 30_000) => {
       await waitUntil(() => memory.received.length >= count, {
         what: `${count} messages were published (there are ${memory.received.length})`,
         deadlineMs,

@@ -42,10 +42,20 @@ await forEachDatabase((server) =>
       const past = { postgres: "clock_timestamp()", mysql: "utc_timestamp(6)" }[server.dialect];
       await fixture.run(`insert into waybill_outbox_delayed (due_at, type, topic) values (${past}, 'shop.reminder.v1', 'orders')`);
       await relay.hasPublished(2);
+      await fixture.run(
+        `insert into waybill_confirmation (message_id, consumer, stream, within_ms, due_at, type, topic)
+         values ('00000000-0000-4000-8000-000000000001', 'inventory', 'default', 60000, ${past}, 'shop.reminder.v1', 'orders'),
+                ('00000000-0000-4000-8000-000000000002', 'inventory', 'elsewhere', 60000, ${past}, 'shop.reminder.v1', 'orders')`,
+      );
+      await fixture.run("update waybill_confirmation set repeats = 5 where stream = 'elsewhere'");
+      await relay.hasPublished(3);
+      await fixture.run(`update waybill_confirmation set stream = 'default' where stream = 'elsewhere'`);
+      await relay.seen("relay.unconfirmedGivenUp");
       const measured = await relay.seen("relay.ledgerMeasured");
       expect(measured.defaultRows).toBe(server.dialect === "postgres" ? 0 : null);
       expect(relay.eventsOf("relay.leaseAcquired")).toHaveLength(1);
       expect(relay.eventsOf("relay.delayedNotMoved")).toEqual([]);
+      expect(relay.eventsOf("relay.unconfirmedNotRepeated")).toEqual([]);
     });
   }),
 );

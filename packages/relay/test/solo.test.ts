@@ -1,38 +1,35 @@
 /** Finding a message that kills its relay. A death is a holder that goes away without a word: nobody releases, and its lease runs out. */
-import type { OutgoingMessage, PublishOutcome, Transport } from "@waybill/core";
+import type { Transport } from "@waybill/core";
 import { forEachDatabase, memoryTransport, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
 import { inBoth } from "./application.ts";
-import { itOn, type RelayFixture, row, type StartedRelay } from "./relay-fixture.ts";
-
-interface Left {
-  readonly progressed?: boolean;
-  readonly soloId?: number;
-  readonly soloDeaths?: Readonly<Record<string, number>>;
-}
-
-/** Leaves the subscription as a holder that died would. */
-async function leave(fixture: RelayFixture, { progressed = false, soloId, soloDeaths = {} }: Left): Promise<void> {
-  await fixture.run({
-    postgres: "insert into waybill_subscription (stream, subscription) values ('default', 'default') on conflict do nothing",
-    mysql: `insert into waybill_subscription (stream, subscription, holes, solo_deaths) values ('default', 'default', '[]', '{}')
-            on duplicate key update stream = stream`,
-  });
-  await fixture.run(
-    inBoth(
-      ({ uuid, aSecondAgo }) =>
-        `update waybill_subscription
-         set owner = ${uuid}, epoch = epoch + 1, lease_until = ${aSecondAgo}, progressed = ?, solo_id = ?, solo_deaths = ?`,
-    ),
-    [progressed, soloId ?? null, JSON.stringify(soloDeaths)],
-  );
-}
+import { dieOf, leave } from "./dead-holders.ts";
+import { itOn, row } from "./relay-fixture.ts";
 
 await forEachDatabase((server) =>
   describe(`publishing alone on ${server.name}`, () => {
     const it = itOn(server);
 
     describe("a relay that follows one that died before it got anywhere", () => {
+      it("waits for one that is to be tried again without another listener for each of its waits", async ({ fixture }) => {
+        const warnings: Error[] = [];
+        const onWarning = (warning: Error): number => warnings.push(warning);
+        process.on("warning", onWarning);
+        try {
+          const transport = memoryTransport();
+          const failing = transport.inject({ kind: "retry", times: 4 });
+          await fixture.appendMany(3);
+          await leave(fixture, {});
+          const relay = fixture.start({ memory: transport });
+          await relay.hasPublished(3);
+          await relay.seen("relay.soloEnded");
+          expect(failing.fired).toBe(4);
+        } finally {
+          process.off("warning", onWarning);
+        }
+        expect(warnings.filter(({ name }) => name === "MaxListenersExceededWarning")).toEqual([]);
+      });
+
       it("publishes one message at a time, in id order, each written down before it goes", async ({ fixture }) => {
         await fixture.appendMany(12, "'orders', case when n % 3 = 0 then null else concat('k', n % 3) end, '{}'");
         await leave(fixture, {});
@@ -308,70 +305,14 @@ await forEachDatabase((server) =>
       });
     });
 
-    /** A transport whose process ends when it is given this sequence: the call never comes back, until it does not matter any more. */
-    function killedBy(sequence: number): { readonly transport: Transport; readonly published: number[]; isDead(): boolean; bury(): void } {
-      const published: number[] = [];
-      let isDead = false;
-      let bury: () => void = () => undefined;
-      const grave = new Promise<void>((resolve) => {
-        bury = resolve;
-      });
-      const transport: Transport = {
-        publish: async (batch: readonly OutgoingMessage[]): Promise<readonly PublishOutcome[]> => {
-          if (isDead || batch.some((message) => Number(message.sequence) === sequence)) {
-            isDead = true;
-            await grave;
-            throw new Error("a dead process publishes nothing");
-          }
-          published.push(...batch.map((message) => Number(message.sequence)));
-          return batch.map(() => ({ kind: "confirmed" }) as const);
-        },
-        close: () => Promise.resolve(),
-      };
-      return { transport, published, isDead: () => isDead, bury: () => bury() };
-    }
-
     describe("a message that kills every relay that publishes it", () => {
       it("is found and put aside, however busy its neighbours are, and all of them are published", async ({ fixture }) => {
-        const published: number[] = [];
-        let deaths = 0;
-        let relay: StartedRelay | null = null;
         await fixture.appendMany(6, "'orders', null, '{}'");
-        while (deaths < 12) {
-          const grave = killedBy(4);
-          const next: StartedRelay = fixture.start({ transport: grave.transport, batchMax: 1, publishDeadlineMs: 60_000, drainMs: 0 });
-          // The lease of the last one runs out, whatever it still does with its own.
-          await waitUntil(
-            async () => {
-              if (next.eventsOf("relay.leaseAcquired").length > 0) return true;
-              await fixture.run(inBoth(({ aSecondAgo }) => `update waybill_subscription set lease_until = ${aSecondAgo}`));
-              return false;
-            },
-            { what: "the next relay has taken over", intervalMs: 50 },
-          );
-          await relay?.stop().catch(() => undefined);
-          relay = next;
-          await fixture.appendMany(2, "'orders', null, '{}'");
-          const isOver = await waitUntil(async () => (grave.isDead() ? "dead" : (await fixture.letters()).length > 0 ? "found" : null), {
-            what: "the relay dies or puts the message aside",
-          });
-          if (isOver === "found") {
-            const total = 6 + 2 * (deaths + 1);
-            await fixture.isSaved(total);
-            published.push(...grave.published);
-            expect(await fixture.letters()).toEqual(["4 dead killsTheRelay"]);
-            expect(new Set(published)).toEqual(new Set(Array.from({ length: total }, (_, place) => place + 1).filter((id) => id !== 4)));
-            break;
-          }
-          deaths += 1;
-          await waitUntil(() => next.eventsOf("relay.cursorSaved").length > 0, { what: "its cursor is saved" });
-          published.push(...grave.published);
-          // Let go of the dead one only when its lease is somebody else's: what it still holds must not get back to life.
-          void next.seen("relay.leaseLost", { deadlineMs: 30_000 }).then(
-            () => grave.bury(),
-            () => grave.bury(),
-          );
-        }
+        const { deaths, published } = await dieOf(fixture, 4, () => fixture.appendMany(2, "'orders', null, '{}'"));
+        const total = 6 + 2 * (deaths + 1);
+        await fixture.isSaved(total);
+        expect(await fixture.letters()).toEqual(["4 dead killsTheRelay"]);
+        expect(new Set(published())).toEqual(new Set(Array.from({ length: total }, (_, place) => place + 1).filter((id) => id !== 4)));
         expect(deaths).toBeGreaterThanOrEqual(3);
         expect(deaths).toBeLessThanOrEqual(6);
       });

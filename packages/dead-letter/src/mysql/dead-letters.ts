@@ -44,6 +44,7 @@ import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
 import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
+import { takeReleasedAnyhow } from "./statements/take-released-anyhow.ts";
 import { undecidedTopics } from "./statements/undecided-topics.ts";
 
 /** The most rows that one insert carries. */
@@ -76,6 +77,7 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
     removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
+    takeReleasedAnyhow: takeReleasedAnyhow(table),
     undecidedTopics: undecidedTopics(table),
   };
 
@@ -175,6 +177,12 @@ export function mysqlDeadLetters(space: Namespace): DeadLetters {
       return upTo(positionsOf(taken), (position) => !rows.has(position)).map((position) =>
         toReleasedLetter(reader, rows.get(position) as Row),
       );
+    },
+
+    async takeReleasedAnyhow(tx, reader, rowsMax) {
+      const taken = upToDead(await tx.query(sql.takeReleasedAnyhow, [...readerOf(reader), rowsMax]));
+      if (taken.length === 0) return [];
+      return (await tx.query(sql.readReleased, [listOf(positionsOf(taken))])).map((row) => toReleasedLetter(reader, row));
     },
 
     async finish(tx, reader, letter) {

@@ -15,6 +15,7 @@ import { releaseTypes } from "./statements/release-types.ts";
 import { removeDecided } from "./statements/remove-decided.ts";
 import { removeFrom } from "./statements/remove-from.ts";
 import { takeReleased } from "./statements/take-released.ts";
+import { takeReleasedAnyhow } from "./statements/take-released-anyhow.ts";
 import { undecidedTopics } from "./statements/undecided-topics.ts";
 
 /** The most rows that one insert carries. */
@@ -40,6 +41,7 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
     removeFrom: removeFrom(table),
     summary: readSummary(table),
     takeReleased: takeReleased(table),
+    takeReleasedAnyhow: takeReleasedAnyhow(table),
     undecidedTopics: undecidedTopics(table),
   };
   return {
@@ -107,6 +109,11 @@ export function postgresDeadLetters(space: Namespace): DeadLetters {
       const { topic, key, sequence, messageId } = lane;
       const values = [reader.origin, reader.name, topic, key, String(sequence), rowsMax, takeBytesMax, messageId];
       const rows = await tx.query(sql.takeReleased, values);
+      return rows.map((row) => toReleasedLetter(reader, row));
+    },
+
+    async takeReleasedAnyhow(tx, reader, rowsMax) {
+      const rows = await tx.query(sql.takeReleasedAnyhow, [reader.origin, reader.name, rowsMax, takeBytesMax]);
       return rows.map((row) => toReleasedLetter(reader, row));
     },
 

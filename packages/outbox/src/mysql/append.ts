@@ -19,10 +19,14 @@ import type { StoredMessage } from "../stored-message.ts";
 import { errorNumber } from "./error-number.ts";
 import { append } from "./statements/append.ts";
 import { appendDelayed } from "./statements/append-delayed.ts";
+import { awaitConfirmation } from "./statements/await-confirmation.ts";
 import { cancelDelayed } from "./statements/cancel-delayed.ts";
 import { claimOwnIds } from "./statements/claim-own-ids.ts";
+import { confirmMessage } from "./statements/confirm.ts";
 import { findDelayed } from "./statements/find-delayed.ts";
+import { findUnconfirmed } from "./statements/find-unconfirmed.ts";
 import { holdDelayed } from "./statements/hold-delayed.ts";
+import { holdUnconfirmed } from "./statements/hold-unconfirmed.ts";
 import { readClaims } from "./statements/read-claims.ts";
 import { serialiseKey } from "./statements/serialise-key.ts";
 
@@ -91,6 +95,21 @@ export function mysqlAppending(tables: LedgerTables): Appending {
         const values = free.flatMap((message) => [...dueColumns(due), ...columns(message)]);
         return tx.query(appendDelayed(tables.delayed, free.length), values);
       }),
+    awaitConfirmation: async (tx, messages, { consumer, stream, withinMs }) => {
+      for (const part of parts(messages, bounds)) {
+        const before = [consumer, stream, withinMs, withinMs * 1_000];
+        const values = part.flatMap((message) => [...before, ...columns(message)]);
+        await tx.query(awaitConfirmation(tables.confirmations, part.length), values);
+      }
+    },
+    confirm: async (tx, messageId, consumer) => {
+      // Asked first without a lock, as in `cancel`.
+      const place = [messageId, consumer];
+      if ((await tx.query(findUnconfirmed(tables.confirmations), place)).length === 0) return false;
+      if ((await tx.query(holdUnconfirmed(tables.confirmations), place)).length === 0) return false;
+      await tx.query(confirmMessage(tables.confirmations), place);
+      return true;
+    },
     cancel: async (tx, messageId) => {
       // Asked first without a lock: at REPEATABLE READ a locking search that finds nothing would lock the gap that others insert into.
       const [row] = (await tx.query(findDelayed(tables.delayed), [messageId])) as readonly { id: string }[];

@@ -1,7 +1,7 @@
 /** The ledger on MySQL and MariaDB: I/O around the statements; what is hard is in `statements/read-with-holes.ts` and `hole-proof.ts`. */
 import type { Connection, Namespace, TextRow } from "@waybill/sql";
 import type { Ledger, LedgerFacts } from "../ledger.ts";
-import { ledgerRowReader } from "../ledger-row.ts";
+import { ledgerRowReader, textForm } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { beginFencing } from "./fence.ts";
 import { holesMax } from "./hole-proof.ts";
@@ -20,7 +20,7 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
   const tables = ledgerTables(space, stream);
   const factsText = readFacts(tables.outbox, tables.stream);
   const factsValues = [space.schema, tables.outboxName, space.schema, tables.outboxName, stream, stream];
-  const rowOf = ledgerRowReader({ binary: "asIs" });
+  const rowOf = ledgerRowReader(textForm);
   const prepared = new WeakSet<Connection>();
 
   const prepare = async (connection: Connection, deadlineMs: number): Promise<void> => {

@@ -3,10 +3,12 @@ import type { SqlValue, Tx } from "@waybill/sql";
 import { type Appending, parts, type Repeated, type StatementBounds } from "../append-stored.ts";
 import type { LedgerTables } from "../ledger-tables.ts";
 import type { StoredMessage } from "../stored-message.ts";
-import { append } from "./statements/append.ts";
+import { append, appendText } from "./statements/append.ts";
 import { appendDelayed } from "./statements/append-delayed.ts";
 import { appendOwnIds } from "./statements/append-own-ids.ts";
+import { awaitConfirmation } from "./statements/await-confirmation.ts";
 import { cancelDelayed } from "./statements/cancel-delayed.ts";
+import { confirmMessage } from "./statements/confirm.ts";
 import { findOwnId } from "./statements/find-own-id.ts";
 import { serialiseKey } from "./statements/serialise-key.ts";
 
@@ -20,6 +22,7 @@ const bounds: StatementBounds = {
 /** Appends to these tables. The statement for one message, which is nearly always the one, is made once. */
 export function postgresAppending(tables: LedgerTables): Appending {
   const appendOne = append(tables.outbox, 1);
+  const appendOneText = appendText(tables.outbox);
   return {
     lockKeys: async (tx, keys) => {
       for (const key of [...new Set(keys)].sort()) await tx.query(serialiseKey, [key]);
@@ -27,7 +30,8 @@ export function postgresAppending(tables: LedgerTables): Appending {
     appendStored: async (tx, messages) => {
       const [first] = messages;
       if (messages.length === 1 && first !== undefined && first.fingerprint === null) {
-        await tx.query(appendOne, columns(first));
+        if (first.payloadBytes === null) await tx.query(appendOneText, textColumns(first));
+        else await tx.query(appendOne, columns(first));
         return [];
       }
       const repeated: Repeated[] = [];
@@ -47,6 +51,13 @@ export function postgresAppending(tables: LedgerTables): Appending {
       }
       return repeated;
     },
+    awaitConfirmation: async (tx, messages, { consumer, stream, withinMs }) => {
+      for (const part of parts(messages, bounds)) {
+        const values = [consumer, stream, withinMs, ...part.flatMap(columns)];
+        await tx.query(awaitConfirmation(tables.confirmations, part.length), values);
+      }
+    },
+    confirm: async (tx, messageId, consumer) => (await tx.query(confirmMessage(tables.confirmations), [messageId, consumer])).length > 0,
     cancel: async (tx, messageId) => (await tx.query(cancelDelayed(tables.delayed), [messageId])).length > 0,
   };
 }
@@ -81,5 +92,9 @@ async function fingerprintNow(tx: Tx, sql: string, messageId: string): Promise<s
 }
 
 function columns(message: StoredMessage): SqlValue[] {
-  return [message.messageId, message.type, message.topic, message.key, message.headers, message.payload, message.payloadBytes];
+  return [...textColumns(message), message.payloadBytes];
+}
+
+function textColumns(message: StoredMessage): SqlValue[] {
+  return [message.messageId, message.type, message.topic, message.key, message.headers, message.payload];
 }

@@ -2,16 +2,18 @@
 import { createHash } from "node:crypto";
 import type { Connection, Namespace, Row, TextRow } from "@waybill/sql";
 import type { HoleProof, IdRange, Ledger, LedgerFacts, LedgerRow } from "../ledger.ts";
-import { ledgerRowReader } from "../ledger-row.ts";
+import { ledgerRowReader, type RowForm } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
 import { parseLook } from "./look.ts";
+import { binaryForm, hexForm } from "./row-forms.ts";
 import { lookForWriters } from "./statements/look-for-writers.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { readFacts } from "./statements/read-facts.ts";
 import { readIds } from "./statements/read-ids.ts";
 import { readWithHoles } from "./statements/read-with-holes.ts";
 import { readWithoutHoles } from "./statements/read-without-holes.ts";
+import type { ColumnForm } from "./statements/row-columns.ts";
 
 /** A statement with the name under which connections prepare it: made from its text, so that two ledgers never share one. */
 interface NamedStatement {
@@ -28,18 +30,21 @@ const idMax = (2n ** 63n - 1n).toString();
 
 export function createPostgresLedger(space: Namespace, stream: string): Ledger {
   const tables = ledgerTables(space, stream);
-  const withoutHoles = named("read", readWithoutHoles(tables.outbox));
-  const withHoles = named("read_holes", readWithHoles(tables.outbox));
-  const byId = named("read_ids", readIds(tables.outbox));
+  const readsOf = (form: ColumnForm, rowForm: RowForm) => ({
+    withoutHoles: named("read", readWithoutHoles(tables.outbox, form)),
+    withHoles: named("read_holes", readWithHoles(tables.outbox, form)),
+    byId: named("read_ids", readIds(tables.outbox, form)),
+    rowOf: ledgerRowReader(rowForm),
+  });
+  const reads = { text: readsOf("text", hexForm), binary: readsOf("binary", binaryForm) };
   const writers = named("look", lookForWriters(tables.outbox, tables.sequence));
   const facts = readFacts(tables.sequence, tables.stream);
-  const rowOf = ledgerRowReader({ binary: "asHex" });
   const prepared = new WeakSet<Connection>();
 
   /** Answers the statement's rows on a connection whose session is set up for it. */
   const readRows = async (
     connection: Connection,
-    { sql, name }: NamedStatement,
+    which: "withoutHoles" | "withHoles" | "byId",
     values: readonly (string | readonly string[])[],
     deadlineMs: number,
   ): Promise<readonly LedgerRow[]> => {
@@ -47,7 +52,9 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
       await connection.queryText(prepareSession, [], { deadlineMs });
       prepared.add(connection);
     }
-    return connection.readRows(sql, values, rowOf, { deadlineMs, name });
+    const { hasBinaryRows: isBinary } = connection;
+    const { [which]: statement, rowOf } = reads[isBinary ? "binary" : "text"];
+    return connection.readRows(statement.sql, values, rowOf, { deadlineMs, name: statement.name, isBinary });
   };
 
   return {
@@ -58,13 +65,14 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
       const ends = (): readonly (readonly string[])[] => [holes.map(({ low }) => low.toString()), holes.map(({ high }) => high.toString())];
       const rows =
         holes.length === 0
-          ? await readRows(connection, withoutHoles, limits, deadlineMs)
-          : await readRows(connection, withHoles, [...limits, ...ends()], deadlineMs);
+          ? await readRows(connection, "withoutHoles", limits, deadlineMs)
+          : await readRows(connection, "withHoles", [...limits, ...ends()], deadlineMs);
       const last = rows[rows.length - 1];
       // A full batch that ends among the holes may have left some of them unread. That it came out even is not worth knowing.
       return { rows, areHolesCut: last !== undefined && rows.length >= rowsMax && last.id <= lastId };
     },
-    readIds: async (connection, ids, { deadlineMs }) => (ids.length === 0 ? [] : readRows(connection, byId, [ids.map(String)], deadlineMs)),
+    readIds: async (connection, ids, { deadlineMs }) =>
+      ids.length === 0 ? [] : readRows(connection, "byId", [ids.map(String)], deadlineMs),
     facts: async (connection, { deadlineMs }) => ledgerFacts(stream, await connection.queryText(facts, [stream], { deadlineMs })),
     beginHoleProof: () => beginHoleProof((connection, deadlineMs) => connection.query(writers.sql, [], { deadlineMs, name: writers.name })),
   };

@@ -1,16 +1,16 @@
 import { expect, it } from "vitest";
 import { firstId, partitionIdsFor } from "./partitions.ts";
 
-it("a partition begins where the last one ends, as long as no id has got there", () => {
+it("a partition begins where the last one ends, as long as no id has got near it", () => {
   expect(firstId(0n, 3_000_001n, 1_000_000n)).toBe(3_000_001n);
-  expect(firstId(3_000_000n, 3_000_001n, 1_000_000n)).toBe(3_000_001n);
+  expect(firstId(2_950_000n, 3_000_001n, 1_000_000n)).toBe(3_000_001n);
 });
 
-it("behind rows in the default partition it begins at least one partition's size beyond them", () => {
-  for (const highestId of [3_000_001n, 3_200_000n, 3_999_999n, 4_000_000n, 4_000_001n]) {
+it("where ids are near, or behind rows in the default partition, it begins a quarter of a partition or two beyond them", () => {
+  for (const highestId of [2_950_001n, 3_000_000n, 3_000_001n, 3_200_000n, 3_999_999n, 4_000_000n, 4_000_001n]) {
     const low = firstId(highestId, 3_000_001n, 1_000_000n);
-    expect(low > highestId + 1_000_000n && low <= highestId + 2_000_000n).toBe(true);
-    expect((low - 1n) % 1_000_000n).toBe(0n);
+    expect(low > highestId + 250_000n && low <= highestId + 500_000n).toBe(true);
+    expect((low - 1n) % 250_000n).toBe(0n);
   }
 });
 

@@ -8,6 +8,14 @@
  * lost, but they stay there, so the next partition begins well beyond them. Attaching then reads the whole default partition while
  * every append that would write there waits, so that it gets `attachMsMax` and no more. A crash anywhere leaves the ledger as it was.
  *
+ * An insert goes by the partitions that there were when it began, also with the ids that it takes later:
+ *
+ *     insert begins ──▶ takes an id ──▶ sends it to the default partition, and waits there ──▶ refused (23514)
+ *                           attaching the partition of that id ──────▶ commit ──┘
+ *
+ * So none begins where the ids of a statement that runs may come: the sequence is read when nobody else can write to the default partition any
+ * more, and from there at least a twentieth of a partition is left out. What lies within it goes to the default partition.
+ *
  * How many ids a partition holds follows from what comes in: some twenty of them hold what retention keeps, however busy the ledger.
  */
 import { type Clock, isWaybillError, wait } from "@waybill/core";
@@ -20,7 +28,9 @@ import { createPartition } from "./statements/create-partition.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
 import { limitStatementTime } from "./statements/limit-statement-time.ts";
 import { lockStream } from "./statements/lock-stream.ts";
+import { lockTable } from "./statements/lock-table.ts";
 import { readCommitted } from "./statements/read-committed.ts";
+import { readHighestId } from "./statements/read-highest-id.ts";
 import { readPartitions } from "./statements/read-partitions.ts";
 
 /** What upkeep did. `made` are first ids. `notOwner`: our role may not change the table, somebody else must. `busy`: try again later. */
@@ -52,6 +62,11 @@ const usedLockWaitMs = 25;
 /** What a new partition holds where nobody said otherwise. */
 const partitionIdsMin = 1_000_000n;
 const partitionsKept = 20n;
+
+/** Ids within this share of a partition may be taken by statements that run already. */
+const nearShare = 20n;
+/** Where a partition does not follow the last one, it begins at a multiple of this share. */
+const stepShare = 4n;
 
 /** 55P03: a lock was not to be had in time. 23514: meanwhile a row came to lie in the default partition that belongs in the new one. */
 const passing: ReadonlySet<string> = new Set(["55P03", "23514"]);
@@ -116,9 +131,11 @@ async function makeOne(
   const partitionIds =
     settings.partitionIds ??
     partitionIdsFor(await recentIds(tx, tables, { highestId, sinceMs: Number(row.now_ms) - settings.retentionMs }));
-  const low = firstId(highestId, BigInt(row.reach), partitionIds);
-  const partition = tables.partition(low);
   await tx.query(limitLockWait, [String(BigInt(row.reach) > highestId + 1n ? lockWaitMs : usedLockWaitMs)]);
+  await tx.query(lockTable(tables.defaultPartition), []);
+  const [reached] = (await tx.query(readHighestId(tables.sequence), [])) as readonly { highest_id: string }[];
+  const low = firstId(BigInt(reached?.highest_id ?? highestId), BigInt(row.reach), partitionIds);
+  const partition = tables.partition(low);
   await tx.query(createPartition(tables.outbox, partition), []);
   await tx.query(limitStatementTime, [String(attachMsMax)]);
   await tx.query(attachPartition(tables.outbox, partition, low, low + partitionIds), []);
@@ -131,9 +148,12 @@ export function partitionIdsFor(recentIds: bigint): bigint {
   return share > partitionIdsMin ? share : partitionIdsMin;
 }
 
-/** Where the next partition begins: where the last one ends, or beyond everything that may already lie in the default partition. */
+/**
+ * Where the next partition begins: where the last one ends; or, if ids have come near that, a quarter of a partition or two beyond everything that
+ * lies in the default partition or is on its way there.
+ */
 export function firstId(highestId: bigint, reach: bigint, partitionIds: bigint): bigint {
-  if (reach > highestId) return reach;
-  const whole = (highestId + 2n * partitionIds - 1n) / partitionIds;
-  return whole * partitionIds + 1n;
+  if (reach > highestId + partitionIds / nearShare) return reach;
+  const step = partitionIds / stepShare;
+  return ((highestId + 2n * step - 1n) / step) * step + 1n;
 }

@@ -3,9 +3,6 @@
  * under their hands: first beside a reader that stays open on the whole ledger, then without it.
  *
  * A campaign, run alone with `WAYBILL_TEST_ALL=1`: beside other tests a process may be off its core for longer than 50 ms.
- *
- * On PostgreSQL 18 it still finds what is not mended: with partitions as small as these, a writer that reached the default partition may be refused
- * there (23514) when a partition for its ids is attached while its statement runs. The insert fails loudly, and nothing is lost.
  */
 import { systemClock } from "@waybill/core";
 import { namespace, type OwnedTx } from "@waybill/sql";

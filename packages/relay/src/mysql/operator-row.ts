@@ -1,3 +1,4 @@
+import { outboxName } from "@waybill/outbox";
 import { type Namespace, tableOf } from "@waybill/sql";
 import { type OperatorRow, standingOf } from "../operator-row.ts";
 import { changeState } from "./statements/change-state.ts";
@@ -12,7 +13,7 @@ import { moveCursor } from "./statements/move-cursor.ts";
 export function mysqlOperatorRow(space: Namespace, stream: string, subscription: string): OperatorRow {
   const table = tableOf(space, "subscription");
   const streams = tableOf(space, "stream");
-  const outbox = tableOf(space, stream === "default" ? "outbox" : `${stream}_outbox`);
+  const outbox = tableOf(space, outboxName(stream));
   const name = [stream, subscription] as const;
   return {
     async lockLedger(tx) {

@@ -1,3 +1,4 @@
+import { outboxName } from "@waybill/outbox";
 import { type Namespace, type SqlValue, tableOf } from "@waybill/sql";
 import { lastLaneOf, type Spill, spillDigest, topicDigest } from "../spill.ts";
 import { toSpilledHead, toSpilledMessage, toSpilledRow } from "../spilled-row.ts";
@@ -17,7 +18,7 @@ const sequenceMax = String(2n ** 63n - 1n);
 /** The spilled messages of one subscription on MySQL or MariaDB. */
 export function mysqlSpill(space: Namespace, stream: string, subscription: string): Spill {
   const table = tableOf(space, "spill");
-  const outbox = tableOf(space, stream === "default" ? "outbox" : `${stream}_outbox`);
+  const outbox = tableOf(space, outboxName(stream));
   const sql = {
     clear: clearSpill(table),
     copy: copyToSpill(table, outbox),

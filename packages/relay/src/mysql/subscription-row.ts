@@ -1,3 +1,4 @@
+import { outboxName } from "@waybill/outbox";
 import { type Connection, committedValue, type Namespace, type OwnedTx, type Row, type Statements, tableOf } from "@waybill/sql";
 import { decodeDeaths, encodeDeaths } from "../solo-deaths.ts";
 import type { Acquisition, CursorToSave, Fence, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
@@ -18,7 +19,7 @@ import { yieldLease } from "./statements/yield-lease.ts";
 /** The row of one subscription on MySQL or MariaDB. `stream` and `subscription` are checked names. */
 export function mysqlSubscriptionRow(space: Namespace, stream: string, subscription: string): SubscriptionRow {
   const table = tableOf(space, "subscription");
-  const outbox = tableOf(space, stream === "default" ? "outbox" : `${stream}_outbox`);
+  const outbox = tableOf(space, outboxName(stream));
   const text = {
     acquire: acquireLease(table),
     ensure: ensureSubscription(table, outbox, tableOf(space, "stream")),

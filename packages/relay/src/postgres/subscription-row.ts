@@ -1,3 +1,4 @@
+import { outboxName } from "@waybill/outbox";
 import { type Connection, type Namespace, type OwnedTx, type Row, type Statements, tableOf } from "@waybill/sql";
 import { decodeDeaths, encodeDeaths } from "../solo-deaths.ts";
 import type { Acquisition, CursorToSave, Fence, SubscriptionRow, SubscriptionView } from "../subscriptions.ts";
@@ -16,7 +17,7 @@ import { yieldLease } from "./statements/yield-lease.ts";
 /** The row of one subscription on PostgreSQL. `stream` and `subscription` are checked names. */
 export function postgresSubscriptionRow(space: Namespace, stream: string, subscription: string): SubscriptionRow {
   const table = tableOf(space, "subscription");
-  const idSequence = tableOf(space, stream === "default" ? "outbox_id_seq" : `${stream}_outbox_id_seq`);
+  const idSequence = tableOf(space, `${outboxName(stream)}_id_seq`);
   const text = {
     acquire: acquireLease(table),
     ensure: ensureSubscription(table, idSequence, tableOf(space, "stream")),

@@ -10,6 +10,11 @@ export const append = (outbox: Identifier, count: number): string => `
   insert into ${outbox} (message_id, type, topic, key, headers, payload, payload_bytes)
   values ${Array.from({ length: count }, (_, index) => rowOf(index * 7)).join(",\n    ")}`;
 
+/** The same for one message of text, $1 … $6: it is the most usual one, and a value less to send costs a little less. */
+export const appendText = (outbox: Identifier): string => `
+  insert into ${outbox} (message_id, type, topic, key, headers, payload)
+  values ($1::uuid, $2, $3, $4, $5, $6)`;
+
 function rowOf(before: number): string {
   const place = (position: number): string => `$${before + position}`;
   return `(${place(1)}::uuid, ${place(2)}, ${place(3)}, ${place(4)}, ${place(5)}, ${place(6)}, ${place(7)}::bytea)`;

@@ -1,5 +1,5 @@
 import type { Identifier } from "@waybill/sql";
-import { wholeRow } from "./row-columns.ts";
+import { type ColumnForm, wholeRow } from "./row-columns.ts";
 
 /**
  * Reads rows again that are known to be visible, with their payloads whole.
@@ -8,11 +8,11 @@ import { wholeRow } from "./row-columns.ts";
  * missing was removed by retention. A range and a limit, where equality would do: with equality the planner may scan a partition that
  * was empty when it was analysed.
  */
-export const readIds = (outbox: Identifier): string => `
+export const readIds = (outbox: Identifier, form: ColumnForm): string => `
   select found.*
   from unnest($1::bigint[]) with ordinality as wanted (wanted_id, ordinal)
   cross join lateral (
-    select ${wholeRow}
+    select ${wholeRow(form)}
     from ${outbox}
     where id between wanted.wanted_id and wanted.wanted_id
     order by id

@@ -1,5 +1,5 @@
 import type { Identifier } from "@waybill/sql";
-import { inlineRow } from "./row-columns.ts";
+import { type ColumnForm, inlineRow } from "./row-columns.ts";
 
 /**
  * Reads holes and what lies beyond the last id, with one snapshot: the first $2 rows in id order of everything not read yet.
@@ -10,12 +10,12 @@ import { inlineRow } from "./row-columns.ts";
  * The gate is the last limit: if $2 cut the search among the holes, nothing beyond $1 is read. A transaction that fills holes with
  * more rows than fit would otherwise let a later row of the same key overtake its earlier ones.
  */
-export const readWithHoles = (outbox: Identifier): string => `
+export const readWithHoles = (outbox: Identifier, form: ColumnForm): string => `
   with found as materialized (
     select inside.*
     from unnest($3::bigint[], $4::bigint[]) with ordinality as hole (low, high, ordinal)
     cross join lateral (
-      select ${inlineRow}
+      select ${inlineRow(form)}
       from ${outbox}
       where id between hole.low and hole.high
       order by id
@@ -28,7 +28,7 @@ export const readWithHoles = (outbox: Identifier): string => `
   from found
   union all
   (
-    select ${inlineRow}
+    select ${inlineRow(form)}
     from ${outbox}
     where id > $1::bigint
     order by id

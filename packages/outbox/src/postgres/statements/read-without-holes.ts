@@ -1,5 +1,5 @@
 import type { Identifier } from "@waybill/sql";
-import { inlineRow } from "./row-columns.ts";
+import { type ColumnForm, inlineRow } from "./row-columns.ts";
 
 /**
  * Reads what lies beyond the last id.
@@ -7,8 +7,8 @@ import { inlineRow } from "./row-columns.ts";
  * $1 last id read · $2 rows at most. Columns: `row-columns.ts`. Served by each partition's primary key, those below $1 pruned when
  * it runs. No row: nothing was committed beyond $1.
  */
-export const readWithoutHoles = (outbox: Identifier): string => `
-  select ${inlineRow}
+export const readWithoutHoles = (outbox: Identifier, form: ColumnForm): string => `
+  select ${inlineRow(form)}
   from ${outbox}
   where id > $1::bigint
   order by id

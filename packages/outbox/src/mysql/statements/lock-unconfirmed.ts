@@ -1,0 +1,15 @@
+import type { Identifier } from "@waybill/sql";
+
+/**
+ * Locks the first ?2 rows of stream ?1 that are due and not confirmed, without waiting for those that somebody has, and answers them without
+ * what they carry: message id, consumer, repeats, bytes of the payload, and for how many milliseconds they have been due. Served by the index on
+ * (stream, due_at), from its beginning.
+ */
+export const lockUnconfirmed = (confirmations: Identifier): string => `
+  select message_id, consumer, repeats, timestampdiff(microsecond, due_at, utc_timestamp(6)) / 1000 as late_ms,
+         coalesce(octet_length(payload), octet_length(payload_bytes), 0) as bytes
+  from ${confirmations}
+  where stream = ? and due_at <= utc_timestamp(6)
+  order by stream, due_at, message_id
+  limit ?
+  for update skip locked`;
