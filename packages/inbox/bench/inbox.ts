@@ -9,12 +9,20 @@
  *
  * The targets are 0.6 and 0.5. On PostgreSQL the round trips are the same four; on MySQL there is a fifth, for no INSERT there answers what
  * it found. What is more is the client's and the server's own work, which shows the more, the less they wait for each other: on two cores
- * eight at a time leave nothing idle. Options: --database postgres (default), mariadb, mysql, or a URL; --json, --smoke.
+ * eight at a time leave nothing idle.
+ *
+ * Then the same on one connection with 100 messages that arrive together. With a handler that writes for all of them in one statement, beside
+ * the inbox with a transaction for each message: the target is 15, and 8 on MySQL and MariaDB. And with a handler that sends a statement
+ * for each of them, beside the same hundred statements in one transaction without dedupe: the target is 0.6. One statement for all without
+ * dedupe is told as a figure: there the inbox writes a row for each message and the bare work none. Commits wait for the disk, as they do
+ * in earnest: sharing one is half of what a batch is for.
+ *
+ * Options: --database postgres (default), mariadb, mysql, or a URL; --batches for the second part only; --json, --smoke.
  */
 import { catalogue, message, newMessageId, type ReceivedMessage } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { createInbox, inboxMigrations } from "@waybill/inbox";
-import { type Dialect, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
+import { type Dialect, migrateUp, namespace, type OwnedTx, openDatabase, sqlMigrations } from "@waybill/sql";
 import { type BenchmarkResult, benchmarkJson, benchmarkResult, provideServer, testDatabase } from "@waybill/testing";
 import mysql from "mysql2/promise";
 import pg from "pg";
@@ -111,6 +119,7 @@ function byDriver(dialect: Dialect, url: string, connections: number): Reserving
   const { insert, update } = byHandSql[dialect];
   if (dialect === "postgres") {
     const pool = new pg.Pool({ connectionString: url, max: connections });
+    pool.on("error", () => undefined); // whose statement is under way gets its rejection
     return {
       async reserve(id, { quantity, sku }) {
         const client = await pool.connect();
@@ -162,6 +171,93 @@ async function measureAll(place: string, dialect: Dialect, url: string): Promise
   return results;
 }
 
+const together = 100;
+const batches = isSmoke ? 1 : 20;
+
+/** The update of a whole batch: $1 a JSON array of objects with sku and quantity. */
+const updateMany = {
+  postgres: `update stock set reserved = reserved + given.quantity
+             from json_to_recordset($1::json) as given (sku int, quantity int)
+             where stock.sku = given.sku`,
+  mysql: `update json_table(?, '$[*]' columns (sku int path '$.sku', quantity int path '$.quantity')) as given
+          straight_join stock on stock.sku = given.sku
+          set stock.reserved = stock.reserved + given.quantity`,
+} as const;
+
+async function measureBatches(place: string, dialect: Dialect, url: string): Promise<readonly BenchmarkResult[]> {
+  const database = openDatabase({ url, connections: 1 });
+  const options = { consumer: "bench", database, concurrency: 1, prefetch: 0 } as const;
+  const oneByOne = createInbox({ ...options, batchMax: 1 });
+  const batched = createInbox({ ...options, consumer: "batched", batchMax: together });
+  const inBatches = createInbox({ ...options, consumer: "in-batches", batchMax: together });
+  const updateOne = byHandSql[dialect].update;
+  for (const inbox of [oneByOne, inBatches]) {
+    inbox.on(shop.reserved, async ({ payload }, tx) => void (await tx.query(updateOne, [payload.quantity, payload.sku])));
+  }
+  batched.onBatch(
+    shop.reserved,
+    async (messages, tx) => void (await tx.query(updateMany[dialect], [JSON.stringify(messages.map(({ payload }) => payload))])),
+  );
+  const parse = ({ payload }: ReceivedMessage): Reservation => JSON.parse(Buffer.from(payload as Uint8Array).toString()) as Reservation;
+  const each = async (count: number, work: (messages: readonly ReceivedMessage[]) => Promise<unknown>): Promise<number> => {
+    let spentMs = 0;
+    for (let left = count; left > 0; left -= together) {
+      const messages = Array.from({ length: Math.min(left, together) }, makeMessage);
+      const startedAt = performance.now();
+      await work(messages);
+      spentMs += performance.now() - startedAt;
+    }
+    return (1_000 * spentMs) / count;
+  };
+  const processAll = (inbox: typeof batched, messages: readonly ReceivedMessage[]): Promise<void> =>
+    Promise.all(messages.map((next) => inbox.process({ message: next, redelivered: false }))).then((processed) => {
+      if (processed.some(({ kind }) => kind !== "done")) throw new Error("A message was not handled: this measures nothing.");
+    });
+  const inUnit = (work: (tx: OwnedTx) => Promise<unknown>): Promise<unknown> =>
+    database.unitOfWork((tx) => work(tx), { operation: "bench" });
+  const turns = {
+    batched: () => each(batches * together, (messages) => processAll(batched, messages)),
+    bare: () =>
+      each(batches * together, (messages) => inUnit((tx) => tx.query(updateMany[dialect], [JSON.stringify(messages.map(parse))]))),
+    oneByOne: () => each((batches * together) / 10, (messages) => processAll(oneByOne, messages)),
+    inBatches: () => each((batches * together) / 2, (messages) => processAll(inBatches, messages)),
+    bareOneByOne: () =>
+      each((batches * together) / 2, (messages) =>
+        inUnit(async (tx) => {
+          for (const { quantity, sku } of messages.map(parse)) await tx.query(updateOne, [quantity, sku]);
+        }),
+      ),
+  };
+  const faster: number[] = [];
+  const costs: number[] = [];
+  const costsOneByOne: number[] = [];
+  try {
+    for (let round = 0; round <= rounds; round += 1) {
+      const spent = {
+        oneByOne: await turns.oneByOne(),
+        batched: await turns.batched(),
+        bare: await turns.bare(),
+        inBatches: await turns.inBatches(),
+        bareOneByOne: await turns.bareOneByOne(),
+      };
+      const told = Object.entries(spent).map(([name, us]) => `${name} ${us.toFixed(0)} µs`);
+      if (round === 0) continue; // it pays for what is compiled and filled the first time
+      console.error(`batch/${place}, round ${round}: ${told.join(", ")} per message`);
+      faster.push(spent.oneByOne / spent.batched);
+      costs.push(spent.bare / spent.batched);
+      costsOneByOne.push(spent.bareOneByOne / spent.inBatches);
+    }
+  } finally {
+    for (const inbox of [oneByOne, batched, inBatches]) await inbox.close();
+    await database.close();
+  }
+  const { ratio: besideOneStatement } = benchmarkResult("", costs, 0);
+  return [
+    benchmarkResult(`batch/${place}-beside-one-by-one`, faster, dialect === "postgres" ? 15 : 8),
+    { ...benchmarkResult(`batch/${place}-beside-no-inbox`, costsOneByOne, 0.6), figures: { besideOneStatement } },
+  ];
+}
+
 interface Measured {
   readonly place: string;
   readonly url: string;
@@ -198,7 +294,10 @@ try {
     const rows = Array.from({ length: skus }, (_, sku) => `(${sku})`);
     await database.execute(`insert into stock (sku) values ${rows.join(", ")}`, []);
     await database.close();
-    const results = await measureAll(place, dialect, laxly(dialect, own.url));
+    const results = [
+      ...(await measureBatches(place, dialect, own.url)),
+      ...(process.argv.includes("--batches") ? [] : await measureAll(place, dialect, laxly(dialect, own.url))),
+    ];
     if (isJson) console.log(benchmarkJson("inbox", results));
     else console.table(results);
     if (!isSmoke && results.some(({ met }) => !met)) process.exitCode = 1;

@@ -2,12 +2,15 @@ import { type ConfigProblem, type Delivery, throwConfigProblems, withDeadline } 
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { checkSchema, sqlMigrations } from "@waybill/sql";
 import { createEngine, type Engine, type Registration } from "./engine.ts";
-import type { Handler, Inbox, Processed } from "./inbox.ts";
+import { handleRequest } from "./handle-request.ts";
+import type { Answered, BatchHandler, Handler, HandlerOptions, Inbox, Processed, RequestOptions, RequestWork } from "./inbox.ts";
+import { type InboxHealth, inboxHealth } from "./inbox-health.ts";
 import { type InboxOptions, inboxSettings } from "./inbox-options.ts";
 import { drainMarginMs, type Lifecycle, startDrain } from "./lifecycle.ts";
 import { inboxMigrations } from "./migrations.ts";
 import { createDeliveries } from "./process-delivery.ts";
 import { createRedrive } from "./redrive.ts";
+import { retryPolicies } from "./retry-policy.ts";
 import { runSource } from "./run-source.ts";
 import { keepUp, removeOldRows } from "./upkeep.ts";
 
@@ -23,11 +26,15 @@ export function createInbox(options: InboxOptions): Inbox {
   const registrations = new Map<string, Registration>();
   const ignored = new Set<string>();
   const engine = createEngine(settings, registrations, ignored);
+  const policies = retryPolicies(engine.usualRetry, settings.retryPolicies);
   const deliveries = createDeliveries(engine);
   const redrive = createRedrive(engine);
   const closing = new AbortController();
   const whole = startDrain(closing.signal, clock, drainDeadlineMs);
   const underWay = new Set<Promise<unknown>>();
+  let isUsed = false;
+  let hasRun = false;
+  let runs = 0;
   let ready: Promise<void> | null = null;
   let closed: Promise<void> | null = null;
 
@@ -38,6 +45,21 @@ export function createInbox(options: InboxOptions): Inbox {
     });
     return ready;
   };
+  const register = (given: Pick<Registration, "type" | "handler" | "handleMany" | "takesMany">, options: HandlerOptions): void => {
+    const { type, hasVersion } = given.type;
+    const { retry: name = "usual", staleness = null, keepResult: keepsResult = false } = options;
+    const retry = policies.get(name);
+    const unknown = { option: `${type}: retry`, problem: `is one of ${[...policies.keys()].join(", ")}` };
+    throwConfigProblems("The inbox", [
+      ...typeProblems(type, registrations.has(type), ignored.has(type)),
+      ...(retry === undefined ? [unknown] : []),
+      ...stalenessProblems(type, staleness, hasVersion),
+      ...(keepsResult && given.takesMany
+        ? [{ option: `${type}: keepResult`, problem: "is for handlers of one message, not of many" }]
+        : []),
+    ]);
+    if (retry !== undefined) registrations.set(type, { ...given, retry, staleness, keepsResult });
+  };
   const track = <T>(task: Promise<T>): Promise<T> => {
     underWay.add(task);
     const leave = (): void => void underWay.delete(task);
@@ -45,10 +67,32 @@ export function createInbox(options: InboxOptions): Inbox {
     return task;
   };
 
+  /** One that was run has stopped when no run is left. */
+  const stateNow = (): InboxHealth["state"] => {
+    if (closing.signal.aborted || (hasRun && runs === 0)) return "stopped";
+    return isUsed ? "running" : "new";
+  };
+
   return {
-    on<Payload>(type: Registration["type"] & { read(payload: Uint8Array | null): Payload }, handler: Handler<Payload>) {
-      throwConfigProblems("The inbox", typeProblems(type.type, registrations.has(type.type), ignored.has(type.type)));
-      registrations.set(type.type, { type, handler: handler as Handler<unknown> });
+    on<Payload>(
+      type: Registration["type"] & { read(payload: Uint8Array | null): Payload },
+      given: Handler<Payload, unknown>,
+      options: HandlerOptions = {},
+    ) {
+      const handler = given as Handler<unknown, unknown>;
+      const handleMany: BatchHandler<unknown> = async (messages, tx, context) => {
+        for (const message of messages) await handler(message, tx, context);
+      };
+      register({ type, handler, handleMany, takesMany: false }, options);
+    },
+
+    onBatch<Payload>(
+      type: Registration["type"] & { read(payload: Uint8Array | null): Payload },
+      given: BatchHandler<Payload>,
+      options: HandlerOptions = {},
+    ) {
+      const handleMany = given as BatchHandler<unknown>;
+      register({ type, handler: (message, tx, context) => handleMany([message], tx, context), handleMany, takesMany: true }, options);
     },
 
     ignore(type) {
@@ -61,6 +105,7 @@ export function createInbox(options: InboxOptions): Inbox {
       track(
         (async (): Promise<Processed> => {
           await becomeReady();
+          isUsed = true;
           const [processed] = await deliveries.process([delivery], whole.life);
           return processed ?? { kind: "again", afterMs: 0, as: "stopped" };
         })(),
@@ -71,8 +116,23 @@ export function createInbox(options: InboxOptions): Inbox {
         (async () => {
           await becomeReady();
           await runUntil(AbortSignal.any([signal, closing.signal]), async (life) => {
-            await runSource(engine, source, deliveries, life);
+            isUsed = true;
+            runs += 1;
+            hasRun = true;
+            try {
+              await runSource(engine, source, deliveries, life);
+            } finally {
+              runs -= 1;
+            }
           });
+        })(),
+      ),
+
+    once: <Result>(id: string, options: RequestOptions, work: RequestWork<Result>) =>
+      track(
+        (async () => {
+          await becomeReady();
+          return (await handleRequest(engine, id, options, work, whole.life)) as Answered<Result>;
         })(),
       ),
 
@@ -100,6 +160,8 @@ export function createInbox(options: InboxOptions): Inbox {
           return removeOldRows(engine, whole.life);
         })(),
       ),
+
+    health: () => inboxHealth(engine, stateNow()),
 
     close() {
       closed ??= (async () => {
@@ -136,6 +198,13 @@ export function createInbox(options: InboxOptions): Inbox {
 
 async function checkSchemas({ settings: { database }, space }: Engine): Promise<void> {
   for (const set of [sqlMigrations, deadLetterMigrations, inboxMigrations]) await checkSchema(database, space, set);
+}
+
+function stalenessProblems(type: string, staleness: unknown, hasVersion: boolean): readonly ConfigProblem[] {
+  const option = `${type}: staleness`;
+  if (staleness === null) return [];
+  if (staleness !== "skip" && staleness !== "reject") return [{ option, problem: "skip or reject" }];
+  return hasVersion ? [] : [{ option, problem: "needs a version of the type's messages: give it one in the catalogue" }];
 }
 
 function typeProblems(type: string, hasHandler: boolean, isIgnored: boolean): readonly ConfigProblem[] {

@@ -69,12 +69,17 @@ test("a rejection is a dead letter at once, whenever it comes", () => {
 });
 
 test("attempts end at their limit, those that never ended at theirs", () => {
-  const policy = { attemptsMax: 3, poisonAttempts: 2, backoff: { firstMs: 100, maxMs: 1_000 }, random: { fraction: () => 0.5 } };
+  const policy = { attemptsMax: 3, poisonAttempts: 2, firstMs: 100, maxMs: 1_000, random: { fraction: () => 0.5 } };
   expect(decideAfterAttempt({ started: 1, failed: 1 }, "E", policy)).toEqual({ kind: "again", afterMs: 50 });
   expect(decideAfterAttempt({ started: 2, failed: 2 }, "E", policy)).toEqual({ kind: "again", afterMs: 100 });
   expect(decideAfterAttempt({ started: 3, failed: 3 }, "E", policy)).toEqual({ kind: "putAside", reason: "attemptsExhausted:E" });
   expect(decideAfterAttempt({ started: 2, failed: 0 }, "E", policy)).toEqual({ kind: "putAside", reason: "poison" });
   expect(unfinished({ started: 1, failed: 2 })).toBe(0);
+  const endless = { ...policy, attemptsMax: null };
+  expect(decideAfterAttempt({ started: 1_000, failed: 1_000 }, "E", endless)).toEqual({ kind: "again", afterMs: 500 });
+  expect(decideAfterAttempt({ started: 1_000, failed: 998 }, "E", endless)).toEqual({ kind: "putAside", reason: "poison" });
+  expect(decideAfterAttempt({ started: 1, failed: 1 }, "E", policy, 7)).toEqual({ kind: "again", afterMs: 7 });
+  expect(decideAfterAttempt({ started: 3, failed: 3 }, "E", policy, 7).kind).toBe("putAside");
 });
 
 test("the code of an error never holds what its message holds", () => {
@@ -85,4 +90,14 @@ test("the code of an error never holds what its message holds", () => {
   expect(codeOf(Object.assign(new Error("x"), { code: "ECONNREFUSED" }))).toBe("ECONNREFUSED");
   expect(codeOf(Object.assign(new Error("x"), { code: "ann@example.com", name: "ann@example.com" }))).toBe("UNKNOWN");
   expect(codeOf("ann@example.com")).toBe("UNKNOWN");
+});
+
+test("a unit whose own time is over before that of its handler is nobody's fault", () => {
+  const at = { phase: "handling", isDeadlinePassed: false, isStopped: false } as const;
+  const over = (operation: string): Error => waybillError("WAYBILL_DEADLINE", "late", { operation, deadlineMs: 5 });
+  for (const operation of ["inbox", "inbox batch"]) {
+    expect(judgeFailure(over(operation), at)).toEqual({ kind: "disturbed" });
+    expect(judgeFailure(over(operation), { ...at, isDeadlinePassed: true })).toEqual({ kind: "attempt", isFailed: false });
+  }
+  expect(judgeFailure(over("another database"), at)).toEqual({ kind: "attempt", isFailed: true });
 });

@@ -1,8 +1,9 @@
 /**
  * What an inbox does with a message, as pure functions: what is known goes in, what to do comes out.
  */
-import { type BackoffPolicy, backoffMs, isWaybillError, type Random } from "@waybill/core";
+import { backoffMs, isWaybillError, type Random } from "@waybill/core";
 import type { Attempts, Claimed } from "./inbox-store.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 
 /** Reasons of the inbox's own. A handler that rejects gives its own; `attemptsExhausted` carries the last code behind a colon. */
 export const reasons = {
@@ -12,6 +13,10 @@ export const reasons = {
   poison: "poison",
   idInvalid: "messageIdInvalid",
   payloadInvalid: "payloadInvalid",
+  /** Its version, or the entity that it tells of, is none. */
+  versionInvalid: "versionInvalid",
+  /** Its type rejects what tells of no newer version. */
+  stale: "stale",
   attemptsExhausted: "attemptsExhausted",
   /** The broker would have deleted it. */
   deliveryLimit: "deliveryLimit",
@@ -75,8 +80,8 @@ export function decide(
   }
 }
 
-/** How far the unit had come when it ended badly. */
-export type Phase = "before" | "handling" | "handled";
+/** How far the unit had come when it ended badly. `confirming`: the message was handled before, and is confirmed once more. */
+export type Phase = "before" | "handling" | "handled" | "confirming";
 
 export type FailureKind =
   /** The message itself is refused, for this reason. */
@@ -85,8 +90,8 @@ export type FailureKind =
   | { readonly kind: "disturbed" }
   /** We stopped it: no attempt is used up, and a counted start is taken back. */
   | { readonly kind: "stopped" }
-  /** The attempt counts; `isFailed` false: as started only, for it never ended. */
-  | { readonly kind: "attempt"; readonly isFailed: boolean };
+  /** The attempt counts; `isFailed` false: as started only, for it never ended. `afterMs`: when the handler wants it again, if it says so. */
+  | { readonly kind: "attempt"; readonly isFailed: boolean; readonly afterMs?: number };
 
 /** What the failure of a unit says about its message. */
 export function judgeFailure(
@@ -96,7 +101,8 @@ export function judgeFailure(
   if (isWaybillError(error, "WAYBILL_MESSAGE_REJECTED")) return { kind: "rejected", reason: error.facts.reason };
   if (at.isStopped) return { kind: "stopped" };
   if (at.isDeadlinePassed) return { kind: "attempt", isFailed: false };
-  if (at.phase === "before" || isLockConflict(error)) return { kind: "disturbed" };
+  if (isWaybillError(error, "WAYBILL_RETRY_AFTER")) return { kind: "attempt", isFailed: true, afterMs: error.facts.afterMs };
+  if (at.phase === "before" || isLockConflict(error) || isUnitOver(error)) return { kind: "disturbed" };
   return { kind: "attempt", isFailed: true };
 }
 
@@ -107,17 +113,24 @@ function isLockConflict(error: Error): boolean {
   return sqlState === "40001" || sqlState === "40P01" || errno === 1205;
 }
 
+/** The unit's own time is over, and that of the attempt is not: what came before the handler took too long. */
+function isUnitOver(error: Error): boolean {
+  return isWaybillError(error, "WAYBILL_DEADLINE") && (error.facts.operation === "inbox" || error.facts.operation === "inbox batch");
+}
+
 export type AfterAttempt = { readonly kind: "again"; readonly afterMs: number } | { readonly kind: "putAside"; readonly reason: string };
 
-/** What follows an attempt that counted. `code` names its failure. */
+/** What follows an attempt that counted. `code` names its failure; `wantedMs`: the wait that its handler asked for. */
 export function decideAfterAttempt(
   attempts: Attempts,
   code: string,
-  policy: { readonly attemptsMax: number; readonly poisonAttempts: number; readonly backoff: BackoffPolicy; readonly random: Random },
+  policy: RetryPolicy & { readonly poisonAttempts: number; readonly random: Random },
+  wantedMs?: number,
 ): AfterAttempt {
   if (unfinished(attempts) >= policy.poisonAttempts) return { kind: "putAside", reason: reasons.poison };
-  if (attempts.started >= policy.attemptsMax) return { kind: "putAside", reason: `${reasons.attemptsExhausted}:${code}` };
-  return { kind: "again", afterMs: backoffMs(policy.backoff, Math.max(1, attempts.started), policy.random) };
+  if (policy.attemptsMax !== null && attempts.started >= policy.attemptsMax)
+    return { kind: "putAside", reason: `${reasons.attemptsExhausted}:${code}` };
+  return { kind: "again", afterMs: wantedMs ?? backoffMs(policy, Math.max(1, attempts.started), policy.random) };
 }
 
 /** A short, safe name of an error: a code where it has one, never its message, which may quote a payload. */

@@ -1,5 +1,7 @@
+import { isWaybillError } from "@waybill/core";
+import type { OwnedTx } from "@waybill/sql";
 import { type Arrival, letterOf } from "./arrival.ts";
-import { decide } from "./decision.ts";
+import { codeOf, decide } from "./decision.ts";
 import type { Engine } from "./engine.ts";
 import type { Way } from "./way.ts";
 
@@ -7,6 +9,23 @@ import type { Way } from "./way.ts";
 export function deliveredWay(engine: Engine, arrival: Arrival, isLastChance: boolean): Way {
   const { store, deadLetters, reader, settings } = engine;
   const { id, fingerprint, message, lane, hasUsableId } = arrival;
+
+  /** Nothing keeps a dead letter from being written for ever: whoever is told and fails is not told again. */
+  const notify = async (tx: OwnedTx, reason: string, attempts: number): Promise<void> => {
+    const { onDeadLetter } = settings;
+    if (onDeadLetter === undefined || engine.memory.unnotified.has(id)) return;
+    try {
+      await onDeadLetter(tx, { message, reason, attempts });
+    } catch (error) {
+      // A database that only asks for another try says nothing about who is told.
+      if (!isWaybillError(error, "WAYBILL_DATABASE") || !error.facts.isTransient) {
+        engine.memory.unnotified.add(id);
+        engine.report({ name: "inbox.notifyingFailed", messageId: id, code: codeOf(error) });
+      }
+      throw error;
+    }
+  };
+
   return {
     isRedriven: false,
 
@@ -33,6 +52,7 @@ export function deliveredWay(engine: Engine, arrival: Arrival, isLastChance: boo
 
     async putAside(tx, reason, attempts, isClaimed) {
       if (isClaimed) await store.unclaim(tx, id);
+      await notify(tx, reason, attempts);
       await deadLetters.insert(tx, reader, [letterOf(arrival, reason, attempts)]);
       await store.clearAttempts(tx, id);
     },

@@ -14,42 +14,34 @@
  * One that has an unfinished start runs alone: whatever ends the process then was not a neighbour. Unless another process is at it just
  * now: that start may end well, so it is neither waited for nor counted beside.
  */
-import { backoffMs, isWaybillError, traceOf, waybillError } from "@waybill/core";
+import { backoffMs } from "@waybill/core";
 import type { OwnedTx } from "@waybill/sql";
+import {
+  type Attempt,
+  afterCommit,
+  afterRollback,
+  disturbed,
+  type Ended,
+  payBack,
+  stopped,
+  type UnitEnd,
+  withdraw,
+} from "./after-attempt.ts";
 import type { Arrival } from "./arrival.ts";
-import { type AttemptDeadline, attemptDeadline } from "./attempt-deadline.ts";
-import { codeOf, decideAfterAttempt, judgeFailure, type Phase, reasons, unfinished } from "./decision.ts";
-import type { Engine } from "./engine.ts";
-import type { HandledMessage, HandlerContext, Processed } from "./inbox.ts";
+import { type AttemptDeadline, attemptDeadline, unitMarginMs } from "./attempt-deadline.ts";
+import { confirmEffect, mustConfirm } from "./confirmation.ts";
+import { codeOf, type Phase, unfinished } from "./decision.ts";
+import { type Engine, noteDuration } from "./engine.ts";
+import { handledMessage } from "./handled-message.ts";
+import type { HandlerContext } from "./inbox.ts";
 import type { Attempts } from "./inbox-store.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { duplicateOf, keepResult } from "./result-memory.ts";
+import { guardVersions, versionOf } from "./version-guard.ts";
 import type { Way } from "./way.ts";
-
-/** `gone`: another process is at the dead letter, or was. */
-export type Ended = Processed | { readonly kind: "gone" };
-
-/** How much longer than the handler's deadline the unit may take: the wait for a connection, our own statements, the COMMIT. */
-const unitMarginMs = 5_000;
 
 /** When to come again with a message that another process is handling. */
 const inOtherHandsMs = 1_000;
-
-const stopped: Ended = { kind: "again", afterMs: 0, as: "stopped" };
-
-interface Attempt {
-  readonly engine: Engine;
-  readonly arrival: Arrival;
-  readonly way: Way;
-  /** null: its start was not counted. */
-  readonly counted: Attempts | null;
-  readonly isPoison: boolean;
-}
-
-type UnitEnd =
-  | { readonly kind: "settled"; readonly as: "handled" | "duplicate" | "deadLettered" | "ignored" }
-  | { readonly kind: "held" }
-  | { readonly kind: "putAside"; readonly reason: string }
-  | { readonly kind: "gone" };
 
 /** Waits for a place and makes one attempt. Never rejects: whatever happens says when the message comes again. */
 export async function handleMessage(
@@ -139,9 +131,14 @@ async function work(attempt: Attempt, tx: OwnedTx, deadline: AttemptDeadline, at
       return action;
     case "settle":
       engine.report({ name: "inbox.deduped", messageId: id, isNew: false });
-      if (counted !== null) await engine.store.clearAttempts(tx, id);
+      if (action.as === "duplicate" && mustConfirm(engine, message)) {
+        at.phase = "confirming";
+        await confirmEffect(engine, tx, message, { deadline, isShared: false });
+        // Attempts at its confirmation were counted as attempts at it.
+        await engine.store.clearAttempts(tx, id);
+      } else if (counted !== null) await engine.store.clearAttempts(tx, id);
       await way.finish(tx);
-      return { kind: "settled", as: action.as };
+      return { kind: "settled", as: action.as, ...(action.as === "duplicate" ? await duplicateOf(engine, tx, arrival) : {}) };
     case "hold":
       engine.report({ name: "inbox.holding", messageId: id });
       await way.hold(tx);
@@ -153,13 +150,15 @@ async function work(attempt: Attempt, tx: OwnedTx, deadline: AttemptDeadline, at
       await way.putAside(tx, action.reason, counted?.started ?? 0, action.isClaimed);
       engine.report({ name: "inbox.committing", messageId: id });
       return { kind: "putAside", reason: action.reason };
-    case "run":
+    case "run": {
       engine.report({ name: "inbox.deduped", messageId: id, isNew: true });
-      await runHandler(attempt, tx, deadline, at);
+      const ran = await runHandler(attempt, tx, deadline, at);
+      await confirmEffect(engine, tx, message, { deadline, isShared: false });
       if (counted !== null) await engine.store.clearAttempts(tx, id);
       await way.finish(tx);
       engine.report({ name: "inbox.committing", messageId: message.id });
-      return { kind: "settled", as: "handled" };
+      return { kind: "settled", ...ran };
+    }
   }
 }
 
@@ -168,16 +167,14 @@ async function runHandler(
   tx: OwnedTx,
   deadline: AttemptDeadline,
   at: { phase: Phase },
-): Promise<void> {
+): Promise<Pick<Extract<UnitEnd, { kind: "settled" }>, "as" | "told">> {
   const { message, id } = arrival;
   const registration = engine.registrations.get(message.type);
   if (registration === undefined) throw new Error("A message of an unknown type is never run.");
   const { clock } = engine.settings;
-  const handled: HandledMessage<unknown> = {
-    ...message,
-    payload: readPayload(registration.type, message.payload),
-    trace: traceOf(message.headers),
-  };
+  const handled = handledMessage(registration.type, message);
+  const [isNewer] = await guardVersions(engine, registration, tx, [versionOf(registration, handled)]);
+  if (isNewer !== true) return { as: "stale" };
   at.phase = "handling";
   engine.report({ name: "inbox.handling", messageId: id, type: message.type });
   const startedMs = clock.monotonicMs();
@@ -188,112 +185,17 @@ async function runHandler(
     attempt: counted?.started ?? 1,
     isRedriven: way.isRedriven,
   };
-  await deadline.during(() => registration.handler(handled, tx, context));
+  let returned: unknown;
+  await deadline.during(async () => {
+    returned = await registration.handler(handled, tx, context);
+  });
   at.phase = "handled";
-  engine.report({ name: "inbox.handled", messageId: id, durationMs: clock.monotonicMs() - startedMs });
-}
-
-/** A payload that its type cannot read is refused at once: it will not get better. */
-function readPayload(type: { read(payload: Uint8Array | null): unknown }, payload: Uint8Array | null): unknown {
-  try {
-    return type.read(payload);
-  } catch (error) {
-    if (!isWaybillError(error, "WAYBILL_PAYLOAD_INVALID") && !isWaybillError(error, "WAYBILL_PAYLOAD_NOT_JSON")) throw error;
-    throw waybillError("WAYBILL_MESSAGE_REJECTED", "The payload is not what its type says.", { reason: reasons.payloadInvalid }, error);
-  }
-}
-
-function afterCommit(engine: Engine, { id, message }: Arrival, end: UnitEnd): Ended {
-  switch (end.kind) {
-    case "gone":
-      return end;
-    case "held":
-      engine.report({ name: "inbox.held", messageId: id });
-      return { kind: "done", as: "held" };
-    case "putAside":
-      engine.memory.failed.delete(id);
-      engine.report({ name: "inbox.deadLettered", messageId: id, reason: end.reason });
-      return { kind: "done", as: "deadLettered" };
-    case "settled":
-      engine.memory.failed.delete(id);
-      if (end.as === "handled") engine.report({ name: "inbox.committed", messageId: id });
-      else if (end.as === "ignored") engine.report({ name: "inbox.ignored", messageId: id, type: message.type });
-      else engine.report({ name: "inbox.duplicate", messageId: id });
-      return { kind: "done", as: end.as };
-  }
-}
-
-async function afterRollback(attempt: Attempt, error: Error, phase: Phase, deadline: AttemptDeadline): Promise<Ended> {
-  const { engine, arrival, counted } = attempt;
-  const { store, settings, memory } = engine;
-  const code = codeOf(error);
-  const failure = judgeFailure(error, { phase, isDeadlinePassed: deadline.isPassed(), isStopped: deadline.isCut() });
-  switch (failure.kind) {
-    case "stopped":
-      await withdraw(engine, arrival.id, counted);
-      return stopped;
-    case "disturbed":
-      return disturbed(engine, arrival, counted, code);
-    case "rejected":
-      return putAside(attempt, failure.reason, (counted?.started ?? 0) + (counted === null ? 1 : 0));
-    case "attempt": {
-      engine.report({ name: "inbox.handlerFailed", messageId: arrival.id, code });
-      memory.failed.add(arrival.id);
-      const attempts = await store.countAttempt(settings.database, arrival.id, {
-        isStartCounted: counted !== null,
-        isFailed: failure.isFailed,
-      });
-      const next = decideAfterAttempt(attempts, code, settings);
-      if (next.kind === "putAside") return putAside(attempt, next.reason, attempts.started);
-      engine.report({ name: "inbox.retrying", messageId: arrival.id, attempt: attempts.started, afterMs: next.afterMs, code });
-      return { kind: "again", afterMs: next.afterMs, as: "failed" };
-    }
-  }
-}
-
-/** Gives the message up in a unit of its own. If that fails, the message comes again and is given up then. */
-async function putAside({ engine, arrival, way, counted }: Attempt, reason: string, attempts: number): Promise<Ended> {
-  const work = async (tx: OwnedTx): Promise<UnitEnd> => {
-    const opened = await way.reopen(tx);
-    if (opened === "gone") return { kind: "gone" };
-    if (opened === "duplicate") {
-      await engine.store.clearAttempts(tx, arrival.id);
-      return { kind: "settled", as: "duplicate" };
-    }
-    engine.report({ name: "inbox.deadLettering", messageId: arrival.id, reason });
-    await way.putAside(tx, reason, attempts, opened === "claimed");
-    engine.report({ name: "inbox.committing", messageId: arrival.id });
-    return { kind: "putAside", reason };
+  const durationMs = clock.monotonicMs() - startedMs;
+  noteDuration(engine, message.type, durationMs);
+  engine.report({ name: "inbox.handled", messageId: id, durationMs });
+  if (!registration.keepsResult) return { as: "handled" };
+  return {
+    as: "handled",
+    told: { result: await keepResult(engine, tx, "message", { messageId: id, fingerprint: arrival.fingerprint }, returned) },
   };
-  const outcome = await engine.settings.database.unitOfWork(work, { operation: "dead letter" });
-  if (outcome.kind === "committed") {
-    if (outcome.value.kind === "gone") await withdraw(engine, arrival.id, counted);
-    return afterCommit(engine, arrival, outcome.value);
-  }
-  if (outcome.kind === "unknown") engine.report({ name: "inbox.outcomeUnknown", messageId: arrival.id });
-  return disturbed(engine, arrival, counted, codeOf(outcome.error));
-}
-
-/** Nobody's fault: again, with a backoff that grows while the disturbance lasts, and with the counted start taken back. */
-async function disturbed(engine: Engine, { id }: Arrival, counted: Attempts | null, code: string): Promise<Ended> {
-  const { memory, settings } = engine;
-  memory.disturbances += 1;
-  const afterMs = backoffMs(settings.backoff, memory.disturbances, settings.random);
-  await withdraw(engine, id, counted);
-  engine.report({ name: "inbox.retrying", messageId: id, attempt: counted?.started ?? 0, afterMs, code });
-  return { kind: "again", afterMs, as: "disturbed" };
-}
-
-/** Takes back a start that ended by no fault of its message, if it was counted; if that fails it stays owed. */
-async function withdraw(engine: Engine, id: string, counted: Attempts | null): Promise<void> {
-  if (counted === null) return;
-  engine.memory.owed.add(id);
-  await payBack(engine, id).catch(() => undefined); // Whatever failed here is paid before the next start.
-}
-
-/** Pays what is owed for a message. */
-async function payBack(engine: Engine, id: string): Promise<void> {
-  if (!engine.memory.owed.has(id)) return;
-  await engine.store.withdrawStart(engine.settings.database, id);
-  engine.memory.owed.delete(id);
 }

@@ -5,6 +5,7 @@
  * A store opens nothing and ends nothing: what must commit together with the handler is given its unit, everything else is one
  * statement, and so a transaction of itself, or where one cannot do it a unit of its own.
  */
+import type { EntityVersion } from "@waybill/core";
 import type { Lane } from "@waybill/dead-letter";
 import type { OwnedTx, Statements, Units } from "@waybill/sql";
 
@@ -24,7 +25,7 @@ export interface MessagePrint {
 export interface Claim extends MessagePrint {
   /** null: it waits for no other. */
   readonly lane: Lane | null;
-  /** True: behind any open dead letter of its lane it waits. False: only behind one that is held. */
+  /** True: behind any open dead letter of its lane it waits. False: only behind one that is held, be it behind another or by its handler. */
   readonly waitsBehindDead: boolean;
   /** By its producer's clock; null if unknown, and then never too old. */
   readonly createdAtMs: number | null;
@@ -51,18 +52,35 @@ export interface InboxStore {
    */
   claim(tx: OwnedTx, claim: Claim): Promise<Claimed>;
   /**
+   * As `claim`, for several messages at once, no id twice: what is known about each, in their order. Those that something speaks against have
+   * no row afterwards, but for those that were handled. None of them counts for the others: a message that must not be run keeps those
+   * behind it from being run only if the caller sees to it.
+   */
+  claimAll(tx: OwnedTx, claims: readonly Claim[]): Promise<readonly Claimed[]>;
+  /**
    * Inserts the row of a message, whatever the dead letters say: for those that are redriven or put aside. Waits as `claim` does.
    * Answers `claimed` or `handled`.
    */
   claimAnyway(tx: OwnedTx, print: MessagePrint): Promise<Extract<Claimed, { kind: "handled" | "claimed" }>>;
   /** Removes the row that this unit inserted: the message is put aside instead. */
   unclaim(tx: OwnedTx, messageId: string): Promise<void>;
+  /** As `unclaim`, for several. */
+  unclaimAll(tx: OwnedTx, messageIds: readonly string[]): Promise<void>;
+  /** The messages that were handled, with this content: true or false for each, in their order. False may become true while a unit is open. */
+  areHandled(statements: Statements, prints: readonly MessagePrint[]): Promise<readonly boolean[]>;
 
   /**
    * Whether another unit has inserted the row of a message and not ended yet: somebody is handling it. In a unit of its own that waits for
    * the other half a second at most, and keeps nothing.
    */
   isBeingClaimed(units: Units, print: MessagePrint): Promise<boolean>;
+
+  /**
+   * Raises the versions that are kept of entities to the highest given, where that is higher. Answers for each given version, in their order, whether it is
+   * higher than what was kept and all given before it of the same entity. A unit that raises one of the same is waited for a moment, on MySQL only if it began
+   * in the same moment; then this one is rolled back.
+   */
+  raiseVersions(tx: OwnedTx, versions: readonly EntityVersion[]): Promise<readonly boolean[]>;
 
   /** The counts so far, or null. Changes nothing. */
   readAttempts(statements: Statements, messageId: string): Promise<Attempts | null>;

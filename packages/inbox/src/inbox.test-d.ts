@@ -9,6 +9,7 @@ declare const inbox: Inbox;
 const shop = catalogue({
   source: "/order-service",
   orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.orderId }),
+  orderPaid: message<OrderPlaced>({ type: "shop.order.paid.v1", topic: "orders" }),
 });
 
 inbox.on(shop.orderPlaced, async (placed, tx, { signal, attempt }) => {
@@ -27,3 +28,9 @@ inbox.on(shop.orderPlaced, ({ payload }: { readonly payload: { readonly other: b
 inbox.on("shop.order.placed.v1", () => undefined);
 inbox.ignore("shop.order.placed.v1");
 inbox.ignore(shop.orderPlaced);
+inbox.onBatch(shop.orderPaid, async (messages, tx) => {
+  const quantities: readonly number[] = messages.map(({ payload }) => payload.quantity);
+  await tx.query("select $1", [JSON.stringify(quantities)]);
+});
+// @ts-expect-error: it is given an array
+inbox.onBatch(shop.orderPaid, ({ payload }) => void payload);

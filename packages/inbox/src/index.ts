@@ -1,9 +1,29 @@
 // The inbox
 
 export { createInbox } from "./create-inbox.ts";
-export type { HandledMessage, Handler, HandlerContext, Inbox, Processed } from "./inbox.ts";
-export type { InboxOptions } from "./inbox-options.ts";
+export { hold } from "./hold.ts";
+export type {
+  Answered,
+  BatchHandler,
+  HandledMessage,
+  Handler,
+  HandlerContext,
+  HandlerOptions,
+  Inbox,
+  Processed,
+  RequestOptions,
+  RequestWork,
+} from "./inbox.ts";
+export type { InboxHealth } from "./inbox-health.ts";
+export type { ConfirmedMessage, GivenUp, InboxOptions } from "./inbox-options.ts";
 export { reject } from "./reject.ts";
+export { retryAfter } from "./retry-after.ts";
+export type { RetryPolicy } from "./retry-policy.ts";
+
+// How it stands
+
+export type { InboxMetrics, InboxMetricsOptions, InboxReadiness } from "./inbox-metrics.ts";
+export { createInboxMetrics } from "./inbox-metrics.ts";
 
 // Its rows
 

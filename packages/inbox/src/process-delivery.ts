@@ -1,11 +1,23 @@
+/**
+ * From deliveries to handlers.
+ *
+ *     process ──▶ lanes (in line) ──▶ a worker takes what is ready ──▶ one plain message or several: a batch
+ *                                       `concurrency` workers     └──▶ everything else: one by one      │
+ *                                                                          ▲─────── left by the batch ──┘
+ *
+ * A worker takes what has arrived and waits for nothing: a lone message has its transaction at once, and what comes while the workers are
+ * busy makes the next batches. While several workers are free they share what is there.
+ */
 import type { Delivery } from "@waybill/core";
-import { arrivalOf } from "./arrival.ts";
+import { processedOf, stopped } from "./after-attempt.ts";
+import { type Arrival, arrivalOf } from "./arrival.ts";
 import { isRepeatPossible } from "./decision.ts";
 import { deliveredWay } from "./delivered-way.ts";
 import type { Engine } from "./engine.ts";
+import { type BatchEnd, handleBatch } from "./handle-batch.ts";
 import { handleMessage } from "./handle-message.ts";
 import type { Processed } from "./inbox.ts";
-import { laneName } from "./lanes.ts";
+import { createLanes, type InLine, laneName } from "./lanes.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 /** Messages that may wait here for a place or their key. Sources bound themselves; this is for loops that do not. */
@@ -20,53 +32,166 @@ export interface Deliveries {
   process(batch: readonly Delivery[], life: Lifecycle): Promise<readonly Processed[]>;
 }
 
-export function createDeliveries(engine: Engine): Deliveries {
-  let received = 0;
-  let waiting = 0;
+interface Waiting extends InLine {
+  readonly arrival: Arrival;
+  readonly redelivered: boolean | null;
+  readonly isLastChance: boolean;
+  readonly receivedBefore: number;
+  readonly life: Lifecycle;
+  /** Lane → when to come again, of the messages that were handed over in one call. */
+  readonly returned: Map<string, number>;
+  /** It was left by a batch, or can be in none. */
+  isAlone: boolean;
+  readonly resolve: (processed: Processed) => void;
+}
 
-  const processOne = async (delivery: Delivery, life: Lifecycle, returned: Map<string, number>): Promise<Processed> => {
+export function createDeliveries(engine: Engine): Deliveries {
+  const { concurrency, batchMax, batchBytesMax, prefetch } = engine.settings;
+  const lanes = createLanes<Waiting>();
+  /** Signals of lives that are listened to. */
+  const listened = new WeakSet<AbortSignal>();
+  let received = 0;
+  let unsettled = 0;
+  let workers = 0;
+  let isStarting = false;
+
+  const mayRepeat = ({ redelivered, receivedBefore, id }: Waiting): boolean =>
+    isRepeatPossible({ redelivered, receivedBefore, prefetch, hasFailed: engine.memory.failed.has(id) });
+  const isPlain = (item: Waiting): boolean => {
+    const { arrival, isAlone, isLastChance } = item;
+    const { type } = arrival.message;
+    const { registrations, memory } = engine;
+    const isShared = registrations.has(type) && !memory.slowTypes.has(type) && !memory.loneTypes.has(type);
+    return !isAlone && !isLastChance && arrival.hasUsableId && isShared && !mayRepeat(item);
+  };
+  /** What goes into one transaction. The first decides. */
+  const fits = (item: Waiting, [first]: readonly Waiting[]): boolean =>
+    first === undefined || (item.life === first.life && isPlain(first) && isPlain(item));
+
+  const settle = (item: Waiting, processed: Processed): void => {
+    if (item.lane !== null && processed.kind === "again") item.returned.set(item.lane, processed.afterMs);
+    unsettled -= 1;
+    noteEnd(item.id, processed);
+    item.resolve(processed);
+  };
+  const noteEnd = (id: string, processed: Processed): void => {
+    engine.unhandled.ended(id, processed);
+    if (processed.kind === "done") Object.assign(engine.failures, { code: null, source: null });
+  };
+  /** When to come again, for a message behind one of its key that does. */
+  const behind = ({ lane, returned }: Waiting): Processed | null => {
+    const afterMs = lane === null ? undefined : returned.get(lane);
+    return afterMs === undefined ? null : { kind: "again", afterMs, as: "behindItsKey" };
+  };
+
+  const handleOne = async (item: Waiting): Promise<Processed> => {
+    const { arrival, isLastChance, life } = item;
+    return processedOf(await handleMessage(engine, arrival, deliveredWay(engine, arrival, isLastChance), life, mayRepeat(item)));
+  };
+  const handleAll = async (items: readonly Waiting[]): Promise<readonly BatchEnd[]> => {
+    const [first] = items;
+    if (first === undefined) return [];
+    if (items.length === 1) return [await handleOne(first)];
+    const arrivals = items.map(({ arrival }) => arrival);
+    return handleBatch(engine, arrivals, first.life);
+  };
+
+  const work = async (taken: readonly Waiting[]): Promise<void> => {
+    const back: Waiting[] = [];
+    const runnable = taken.filter((item) => {
+      const again = behind(item);
+      if (again !== null) settle(item, again);
+      return again === null;
+    });
+    const ends = await handleAll(runnable);
+    for (const [place, item] of runnable.entries()) {
+      const end = ends[place];
+      if (end === undefined || end === "left" || end === "notReached") {
+        item.isAlone ||= end !== "notReached";
+        back.push(item);
+      } else settle(item, end);
+    }
+    lanes.end(taken, back);
+  };
+
+  /** Starts workers for what is ready. */
+  const start = (): void => {
+    isStarting = false;
+    while (workers < concurrency) {
+      const share = Math.max(1, Math.ceil(lanes.waiting / (concurrency - workers)));
+      const taken = lanes.take({ itemsMax: Math.min(batchMax, share), bytesMax: batchBytesMax }, fits);
+      if (taken.length === 0) return;
+      workers += 1;
+      const leave = (): void => {
+        workers -= 1;
+        start();
+      };
+      work(taken).then(leave, leave);
+    }
+  };
+  /** Once whoever else hands messages over in this moment has done so: they may go together. */
+  const startSoon = (): void => {
+    if (isStarting) return;
+    isStarting = true;
+    queueMicrotask(start);
+  };
+  /** Sends away what waits, without a worker. */
+  const dismiss = (stop: AbortSignal): void => {
+    for (;;) {
+      const taken = lanes.take({ itemsMax: waitingMax, bytesMax: Number.POSITIVE_INFINITY }, ({ life }) => life.stop === stop);
+      if (taken.length === 0) return;
+      for (const item of taken) settle(item, stopped);
+      lanes.end(taken, []);
+    }
+  };
+  const listenTo = (stop: AbortSignal): void => {
+    if (listened.has(stop)) return;
+    listened.add(stop);
+    stop.addEventListener("abort", () => dismiss(stop), { once: true });
+  };
+
+  const processOne = (delivery: Delivery, life: Lifecycle, returned: Map<string, number>): Promise<Processed> => {
     const { message, redelivered, isLastChance = false } = delivery;
     if (engine.ignored.has(message.type)) {
       engine.report({ name: "inbox.ignored", messageId: message.id, type: message.type });
-      return { kind: "done", as: "ignored" };
+      return Promise.resolve({ kind: "done", as: "ignored" });
     }
     const receivedBefore = received;
     received += 1;
     const arrival = arrivalOf(message);
     const lane = arrival.lane === null ? null : laneName(arrival.lane);
-    const comeAgain = (processed: Processed): Processed => {
-      if (lane !== null && processed.kind === "again") returned.set(lane, processed.afterMs);
-      return processed;
-    };
-    if (waiting >= waitingMax) return comeAgain({ kind: "again", afterMs: fullAfterMs, as: "full" });
-
-    waiting += 1;
-    try {
-      return await engine.lanes.run(arrival.lane, async () => {
-        const behindMs = lane === null ? undefined : returned.get(lane);
-        if (behindMs !== undefined) return { kind: "again", afterMs: behindMs, as: "behindItsKey" };
-        // Whoever is in the lane of an id has come through the lane of its key, so the two kinds never wait for each other in a circle.
-        const ended = await engine.sameId.run({ topic: "", key: arrival.id }, () => {
-          const { prefetch } = engine.settings;
-          const hasFailed = engine.memory.failed.has(arrival.id);
-          const mayRepeat = isRepeatPossible({ redelivered, receivedBefore, prefetch, hasFailed });
-          return handleMessage(engine, arrival, deliveredWay(engine, arrival, isLastChance), life, mayRepeat);
-        });
-        if (ended.kind === "gone") throw new Error("A delivered message is nobody else's.");
-        return comeAgain(ended);
-      });
-    } finally {
-      waiting -= 1;
+    engine.unhandled.delivered(arrival.id);
+    // What comes after it in this call finds no room either, and what is in line before it must not come again because of it.
+    if (unsettled >= waitingMax) {
+      const full: Processed = { kind: "again", afterMs: fullAfterMs, as: "full" };
+      noteEnd(arrival.id, full);
+      return Promise.resolve(full);
     }
+    unsettled += 1;
+    return new Promise((resolve) => {
+      const place = { lane, id: arrival.id, bytes: bytesOf(arrival) };
+      lanes.add({ ...place, arrival, redelivered, isLastChance, receivedBefore, life, returned, isAlone: false, resolve });
+    });
   };
 
   return {
     async process(batch, life) {
       engine.report({ name: "inbox.received", messages: batch.length });
       const returned = new Map<string, number>();
-      const processed = await Promise.all(batch.map((delivery) => processOne(delivery, life, returned)));
+      const processing = batch.map((delivery) => processOne(delivery, life, returned));
+      if (life.stop.aborted) dismiss(life.stop);
+      else listenTo(life.stop);
+      startSoon();
+      const processed = await Promise.all(processing);
       engine.report({ name: "inbox.settling", messages: batch.length });
       return processed;
     },
   };
+}
+
+/** About what a message takes of our memory. */
+function bytesOf({ message: { payload, key, headers } }: Arrival): number {
+  let bytes = (payload?.byteLength ?? 0) + (key?.length ?? 0);
+  for (const [name, value] of headers) bytes += name.length + value.length;
+  return bytes;
 }

@@ -1,7 +1,7 @@
 /**
  * A source under supervision.
  *
- *     consuming ──fails──▶ backoff ──▶ consuming again       ──fails `sourceFailuresMax` times, nothing delivered between──▶ rejects
+ *     consuming ──fails──▶ backoff ──▶ consuming again       ──fails `sourceFailuresMax` times, nothing done between──▶ rejects
  *         └──ends, or the signal aborts──▶ resolves
  */
 import { backoffMs, type Source, wait } from "@waybill/core";
@@ -17,11 +17,14 @@ export async function runSource(engine: Engine, source: Source, deliveries: Deli
   const { clock, random, sourceFailuresMax } = engine.settings;
   let failures = 0;
   while (!life.stop.aborted) {
+    if (engine.failures.source !== null) engine.failures.source.againSinceMs = clock.monotonicMs();
     try {
       await source.consume(
         async (batch) => {
-          failures = 0;
-          return deliveries.process(batch, life);
+          const processed = await deliveries.process(batch, life);
+          // Not what is delivered counts: a source that brings the same again and again, and fails each time, gets nowhere.
+          if (processed.some(({ kind }) => kind === "done")) failures = 0;
+          return processed;
         },
         { signal: life.stop },
       );
@@ -31,6 +34,7 @@ export async function runSource(engine: Engine, source: Source, deliveries: Deli
       failures += 1;
       if (failures >= sourceFailuresMax) throw error;
       const afterMs = backoffMs(backoff, failures, random);
+      engine.failures.source = { code: codeOf(error), againSinceMs: null };
       engine.report({ name: "inbox.sourceFailed", code: codeOf(error), afterMs });
       await wait(clock, afterMs, life.stop);
     }

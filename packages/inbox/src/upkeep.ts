@@ -26,11 +26,12 @@ const decidedMs = 30 * 86_400_000;
 
 /** Removes old rows, step by step, until none are left or `life.stop` aborts. Answers how many. */
 export async function removeOldRows(engine: Engine, life: Lifecycle): Promise<number> {
-  const { settings, store, deadLetters, reader } = engine;
-  const { database, retentionMs, clock } = settings;
+  const { settings, store, results, deadLetters, reader } = engine;
+  const { database, retentionMs, resultRetentionMs, clock } = settings;
   const steps = [
     () => store.removeHandled(database, retentionMs + clockMarginMs, removeRowsMax),
     () => store.removeAttempts(database, retentionMs + clockMarginMs, removeRowsMax),
+    () => results.remove(database, resultRetentionMs, removeRowsMax),
     () => deadLetters.removeDecided(database, reader, Math.max(decidedMs, retentionMs + clockMarginMs), removeRowsMax),
   ];
   let removed = 0;

@@ -37,7 +37,7 @@ export interface InboxFixture {
   handled(consumer?: string): Promise<readonly string[]>;
   /** Makes a consumer remember that it has handled messages, so many hours ago. */
   remember(consumer: string, messageIds: readonly string[], hoursAgo: number): Promise<void>;
-  count(table: "inbox" | "inbox_attempt" | "audit", where?: string): Promise<number>;
+  count(table: "inbox" | "inbox_attempt" | "inbox_version" | "inbox_result" | "audit", where?: string): Promise<number>;
   /** How many sessions of this database have a transaction open. */
   openTransactions(): Promise<number>;
   /** How many sessions of this database run a statement in which this stands. */
@@ -136,7 +136,15 @@ export async function inboxFixture(server: TestDatabaseServer): Promise<InboxFix
     openTransactions: async () => (await database.query(own.open, [])).length,
     running: async (text) => (await database.query(own.running, [text])).length,
     async clear() {
-      for (const table of ["effect", "waybill_inbox", "waybill_inbox_attempt", "waybill_dead_letter", "waybill_audit"]) {
+      for (const table of [
+        "effect",
+        "waybill_inbox",
+        "waybill_inbox_attempt",
+        "waybill_inbox_version",
+        "waybill_inbox_result",
+        "waybill_dead_letter",
+        "waybill_audit",
+      ]) {
         await database.execute(`delete from ${table}`, []);
       }
     },

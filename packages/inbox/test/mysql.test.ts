@@ -153,6 +153,10 @@ await forEachMysql((server) =>
         retentionMs: 1_000,
       };
       expect(await readsOf(() => connection.unitOfWork((tx) => store.claim(tx, claim), { operation: "test" }))).toBeLessThanOrEqual(10);
+      const claims = Array.from({ length: 10 }, (_, place) => ({ ...claim, messageId: `old 15${10 + place}` }));
+      expect(await readsOf(() => connection.unitOfWork((tx) => store.claimAll(tx, claims), { operation: "test" }))).toBeLessThanOrEqual(
+        120,
+      );
       expect(await readsOf(() => store.startAttempt(connection, "new"))).toBeLessThanOrEqual(10);
       expect(await readsOf(() => store.removeHandled(connection, 3_600_000, 10))).toBeLessThanOrEqual(80);
       expect(await readsOf(() => store.removeAttempts(connection, 0, 10))).toBeLessThanOrEqual(80);

@@ -115,7 +115,7 @@ await forEachDatabase((server) =>
       }
       await waitUntil(() => other.events.some((event) => event.name === "inbox.redriving"), { what: "the other has looked at the lane" });
       await release(placed({ id: "fast", key: "fast" }));
-      await waitUntil(async () => (await fixture.effects()).includes("fast"), { what: "the other lane has run", deadlineMs: 5_000 });
+      await waitUntil(async () => (await fixture.effects()).includes("fast"), { what: "the other lane has run" });
       // The other process found the lane in good hands: it has neither gone alone for its sake nor counted a start.
       expect(await other.inbox.process({ message: placed({ id: "new", key: "new" }), redelivered: false })).toMatchObject({
         as: "handled",
@@ -124,7 +124,7 @@ await forEachDatabase((server) =>
       mayEnd.open();
       await beside;
       left.open();
-      await waitUntil(async () => (await fixture.effects()).includes("behind"), { what: "the slow lane has run", deadlineMs: 20_000 });
+      await waitUntil(async () => (await fixture.effects()).includes("behind"), { what: "the slow lane has run" });
       stop.abort();
       await Promise.all(upkeeps);
       expect([...(await fixture.effects())].sort()).toEqual(["behind", "fast", "new", "slow"]);

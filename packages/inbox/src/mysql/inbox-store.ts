@@ -10,21 +10,29 @@ import {
   tableOf,
   type Units,
 } from "@waybill/sql";
-import type { Attempts, Claimed, InboxStore, MessagePrint } from "../inbox-store.ts";
+import type { Attempts, Claim, Claimed, InboxStore, MessagePrint } from "../inbox-store.ts";
+import { areNewer, highestVersions } from "../newer-versions.ts";
 import { claimMessage } from "./statements/claim.ts";
+import { claimAllMessages } from "./statements/claim-all.ts";
 import { clearAttempts } from "./statements/clear-attempts.ts";
 import { countAttempt } from "./statements/count-attempt.ts";
 import { findOldAttempts } from "./statements/find-old-attempts.ts";
 import { findOldHandled } from "./statements/find-old-handled.ts";
+import { lockVersions } from "./statements/lock-versions.ts";
 import { lookAtClaim } from "./statements/look-at-claim.ts";
 import { pause } from "./statements/pause.ts";
+import { raiseVersions } from "./statements/raise-versions.ts";
 import { readAttempts } from "./statements/read-attempts.ts";
 import { readClaim } from "./statements/read-claim.ts";
+import { readClaims } from "./statements/read-claims.ts";
+import { readPrevious } from "./statements/read-previous.ts";
+import { readPrints } from "./statements/read-prints.ts";
 import { readToken } from "./statements/read-token.ts";
 import { removeAttempts } from "./statements/remove-attempts.ts";
 import { removeHandled } from "./statements/remove-handled.ts";
 import { startAttempt } from "./statements/start-attempt.ts";
 import { unclaimMessage } from "./statements/unclaim.ts";
+import { unclaimAllMessages } from "./statements/unclaim-all.ts";
 import { withdrawStart } from "./statements/withdraw-start.ts";
 
 /**
@@ -50,20 +58,27 @@ export interface MysqlInboxStoreOptions {
 export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOptions): InboxStore {
   const inbox = tableOf(space, "inbox");
   const attempts = tableOf(space, "inbox_attempt");
+  const versions = tableOf(space, "inbox_version");
   const sql = {
     claim: claimMessage(inbox),
+    claimAll: claimAllMessages(inbox),
     clearAttempts: clearAttempts(attempts),
     countAttempt: countAttempt(attempts),
     findOldAttempts: findOldAttempts(attempts),
     findOldHandled: findOldHandled(inbox),
     lookAtClaim: lookAtClaim(inbox),
+    raiseVersions: raiseVersions(versions),
     readAttempts: readAttempts(attempts),
     readClaim: readClaim(inbox, letters),
+    readClaims: readClaims(inbox, letters),
+    readPrevious: readPrevious(versions),
+    readPrints: readPrints(inbox),
     readToken: readToken(inbox),
     removeAttempts: removeAttempts(attempts),
     removeHandled: removeHandled(inbox),
     startAttempt: startAttempt(attempts, inbox),
     unclaim: unclaimMessage(inbox),
+    unclaimAll: unclaimAllMessages(inbox),
     withdrawStart: withdrawStart(attempts),
   };
 
@@ -75,6 +90,9 @@ export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOpt
   };
   const unclaim = async (tx: OwnedTx, messageId: string): Promise<void> => {
     await tx.execute(sql.unclaim, [consumer, messageId]);
+  };
+  const unclaimAll = async (tx: OwnedTx, messageIds: readonly string[]): Promise<void> => {
+    if (messageIds.length > 0) await tx.execute(sql.unclaimAll, [JSON.stringify(messageIds.map(hexOf)), consumer]);
   };
   /** Writes a count and reads what it has come to, in one transaction; null if nothing was written. */
   const counted = async (units: Units, text: string, values: readonly (string | number)[]): Promise<Attempts | null> => {
@@ -105,6 +123,30 @@ export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOpt
       return claimed;
     },
 
+    async claimAll(tx, claims) {
+      const [first] = claims;
+      if (first === undefined) return [];
+      // By their ids as hex, which is the order of the key: units that want the same rows meet at the first of them.
+      const given = claims.map(toGiven).sort((one, other) => (one.id < other.id ? -1 : 1));
+      const json = JSON.stringify(given);
+      const token = newMessageId();
+      await tx.execute(sql.claimAll, [consumer, token, json]);
+      const asked = [token, consumer, consumer, first.waitsBehindDead ? 1 : 0, first.retentionMs, json, consumer];
+      const rows = await tx.query(sql.readClaims, asked);
+      const against = new Map(rows.map((row) => [given[Number(row.place) - 1]?.id, row]));
+      const claimed = claims.map(({ messageId }): Claimed => {
+        const row = against.get(hexOf(messageId));
+        if (row === undefined) return { kind: "claimed" };
+        return Number(row.is_mine) === 1 ? objectionOf(row) : { kind: "handled", isSameContent: Number(row.is_same) === 1 };
+      });
+      const isRefused = (kind: Claimed["kind"] | undefined): boolean => kind !== "claimed" && kind !== "handled";
+      await unclaimAll(
+        tx,
+        claims.flatMap(({ messageId }, place) => (isRefused(claimed[place]?.kind) ? [messageId] : [])),
+      );
+      return claimed;
+    },
+
     async claimAnyway(tx, print) {
       const token = await insert(tx, print);
       const [row] = await tx.query(sql.readToken, [token, consumer, print.messageId]);
@@ -112,6 +154,15 @@ export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOpt
     },
 
     unclaim,
+    unclaimAll,
+
+    async areHandled(statements, prints) {
+      if (prints.length === 0) return [];
+      const json = JSON.stringify(prints.map(({ messageId, fingerprint }) => ({ id: hexOf(messageId), print: fingerprint })));
+      const rows = await statements.query(sql.readPrints, [json, consumer]);
+      const places = new Set(rows.map((row) => Number(row.place)));
+      return prints.map((_, index) => places.has(index + 1));
+    },
 
     async isBeingClaimed(units, { messageId }) {
       for (let look = 1; ; look++) {
@@ -127,6 +178,24 @@ export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOpt
         }
         if (look === looksMax) return true;
       }
+    },
+
+    async raiseVersions(tx, given) {
+      if (given.length === 0) return [];
+      const highest = highestVersions(given);
+      const json = JSON.stringify(
+        highest.map(({ topic, entity, version }) => ({ topic, entity: hexOf(entity), version: String(version) })),
+      );
+      // Not waited for: a statement that waits goes on in the server when we have given it up, and keeps what its unit has locked.
+      const places = highest.flatMap(({ topic, entity }) => [topic, hexOf(entity)]);
+      await tx.query(lockVersions(versions, highest.length), [consumer, ...places]);
+      await tx.execute(sql.raiseVersions, [consumer, json]);
+      const rows = await tx.query(sql.readPrevious, [json, consumer]);
+      const before = rows.flatMap((row) => {
+        const one = highest[Number(row.place) - 1];
+        return one === undefined ? [] : [{ ...one, version: row.previous }];
+      });
+      return areNewer(given, before);
     },
 
     async readAttempts(statements, messageId) {
@@ -156,13 +225,38 @@ export function mysqlInboxStore({ space, consumer, letters }: MysqlInboxStoreOpt
   };
 }
 
+/** A claim as the statements take it. What is left out is null there. */
+interface Given {
+  readonly id: string;
+  readonly print: string;
+  readonly lane?: string;
+  readonly created?: number;
+}
+
+function toGiven({ messageId, fingerprint, lane, createdAtMs }: Claim): Given {
+  return {
+    id: hexOf(messageId),
+    print: fingerprint,
+    ...(lane === null ? {} : { lane: Buffer.from(laneDigest(lane)).toString("hex") }),
+    ...(createdAtMs === null ? {} : { created: createdAtMs }),
+  };
+}
+
+function hexOf(messageId: string): string {
+  return Buffer.from(messageId, "utf8").toString("hex");
+}
+
 /** 3572: NOWAIT met a lock. MariaDB calls it a wait that ran out, 1205. */
 function isLocked(error: Error): boolean {
   return isWaybillError(error, "WAYBILL_DATABASE") && (error.facts.errno === 3572 || error.facts.errno === 1205);
 }
 
 function toClaimed(row: Row, fingerprint: string): Claimed {
-  if (Number(row.is_mine) !== 1) return handled(row, fingerprint);
+  return Number(row.is_mine) === 1 ? objectionOf(row) : handled(row, fingerprint);
+}
+
+/** What speaks against a message whose row is ours; `claimed`: nothing does. */
+function objectionOf(row: Row): Claimed {
   if (row.is_filed_same !== null) return { kind: "onFile", isSameContent: Number(row.is_filed_same) === 1 };
   if (row.must_wait !== null) return { kind: "mustWait" };
   return Number(row.too_old) === 1 ? { kind: "tooOld" } : { kind: "claimed" };

@@ -1,21 +1,30 @@
 import { isWaybillError } from "@waybill/core";
 import { committedValue, type Identifier, type Namespace, type OwnedTx, type Row, tableOf } from "@waybill/sql";
-import type { Attempts, Claimed, InboxStore } from "../inbox-store.ts";
+import type { Attempts, Claim, Claimed, InboxStore } from "../inbox-store.ts";
+import { areNewer, highestVersions } from "../newer-versions.ts";
 import { claimMessage } from "./statements/claim.ts";
+import { claimAllMessages } from "./statements/claim-all.ts";
 import { claimAnyway } from "./statements/claim-anyway.ts";
 import { clearAttempts } from "./statements/clear-attempts.ts";
 import { countAttempt } from "./statements/count-attempt.ts";
 import { limitLockWait } from "./statements/limit-lock-wait.ts";
+import { raiseVersions } from "./statements/raise-versions.ts";
 import { readAttempts } from "./statements/read-attempts.ts";
+import { readObjections } from "./statements/read-objections.ts";
 import { readPrint } from "./statements/read-print.ts";
+import { readPrints } from "./statements/read-prints.ts";
 import { removeAttempts } from "./statements/remove-attempts.ts";
 import { removeHandled } from "./statements/remove-handled.ts";
+import { shortenLockWait } from "./statements/shorten-lock-wait.ts";
 import { startAttempt } from "./statements/start-attempt.ts";
 import { unclaimMessage } from "./statements/unclaim.ts";
+import { unclaimAllMessages } from "./statements/unclaim-all.ts";
 import { withdrawStart } from "./statements/withdraw-start.ts";
 
 /** Milliseconds that a look waits for another's unit: one that is about to end, or whose process has just ended, is no hindrance. */
 const lookMs = "500";
+/** Milliseconds that the version of an entity is waited for. */
+const raiseMs = "1500";
 
 export interface PostgresInboxStoreOptions {
   readonly space: Namespace;
@@ -28,19 +37,34 @@ export interface PostgresInboxStoreOptions {
 export function postgresInboxStore({ space, consumer, letters }: PostgresInboxStoreOptions): InboxStore {
   const inbox = tableOf(space, "inbox");
   const attempts = tableOf(space, "inbox_attempt");
+  const versions = tableOf(space, "inbox_version");
   const sql = {
     claim: claimMessage(inbox, letters),
+    claimAll: claimAllMessages(inbox),
     claimAnyway: claimAnyway(inbox),
     clearAttempts: clearAttempts(attempts),
     countAttempt: countAttempt(attempts),
+    raiseVersions: raiseVersions(versions),
     readAttempts: readAttempts(attempts),
+    readObjections: readObjections(letters),
     readPrint: readPrint(inbox),
+    readPrints: readPrints(inbox),
     removeAttempts: removeAttempts(attempts),
     removeHandled: removeHandled(inbox),
     startAttempt: startAttempt(attempts, inbox),
     unclaim: unclaimMessage(inbox),
+    unclaimAll: unclaimAllMessages(inbox),
     withdrawStart: withdrawStart(attempts),
   };
+  const unclaimAll = async (tx: OwnedTx, messageIds: readonly string[]): Promise<void> => {
+    if (messageIds.length > 0) await tx.query(sql.unclaimAll, [consumer, messageIds]);
+  };
+  const printsOf = async (statements: Pick<OwnedTx, "query">, messageIds: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+    if (messageIds.length === 0) return new Map();
+    const rows = await statements.query(sql.readPrints, [consumer, messageIds]);
+    return new Map(rows.map((row) => [row.message_id as string, row.fingerprint as string]));
+  };
+
   return {
     async claim(tx, claim) {
       const { messageId, fingerprint, lane } = claim;
@@ -59,6 +83,31 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
       return { kind: "handled", isSameContent: known?.fingerprint === fingerprint };
     },
 
+    async claimAll(tx, claims) {
+      const [first] = claims;
+      if (first === undefined) return [];
+      const given = JSON.stringify(claims.map(toGiven));
+      const inserted = await tx.query(sql.claimAll, [consumer, given], { name: "inbox-claim-all" });
+      const mine = new Set(inserted.map((row) => row.message_id));
+      const objections = await tx.query(sql.readObjections, [consumer, given, first.waitsBehindDead, first.retentionMs], {
+        name: "inbox-read-objections",
+      });
+      const handled = await printsOf(
+        tx,
+        claims.flatMap(({ messageId }) => (mine.has(messageId) ? [] : [messageId])),
+      );
+      const against = new Map(objections.map((row) => [row.message_id, row]));
+      await unclaimAll(
+        tx,
+        [...against.keys()].filter((messageId): messageId is string => mine.has(messageId)),
+      );
+      return claims.map(({ messageId, fingerprint }): Claimed => {
+        if (!mine.has(messageId)) return { kind: "handled", isSameContent: handled.get(messageId) === fingerprint };
+        const row = against.get(messageId);
+        return row === undefined ? { kind: "claimed" } : (toClaimed(row, fingerprint) ?? { kind: "claimed" });
+      });
+    },
+
     async claimAnyway(tx, { messageId, fingerprint }) {
       const rows = await tx.query(sql.claimAnyway, [consumer, messageId, fingerprint]);
       if (rows.length === 1) return { kind: "claimed" };
@@ -68,6 +117,16 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
 
     async unclaim(tx, messageId) {
       await tx.query(sql.unclaim, [consumer, messageId]);
+    },
+
+    unclaimAll,
+
+    async areHandled(statements, prints) {
+      const handled = await printsOf(
+        statements,
+        prints.map(({ messageId }) => messageId),
+      );
+      return prints.map(({ messageId, fingerprint }) => handled.get(messageId) === fingerprint);
     },
 
     async isBeingClaimed(units, { messageId, fingerprint }) {
@@ -81,6 +140,17 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
       if (looked.kind === "rolledBack" && isLockWaitOver(looked.error)) return true;
       committedValue(operation, looked);
       return false;
+    },
+
+    async raiseVersions(tx, given) {
+      if (given.length === 0) return [];
+      const json = JSON.stringify(highestVersions(given).map((one) => ({ ...one, version: String(one.version) })));
+      // Whoever has an entity may take long, and others of this unit are not to wait for it.
+      const [limits] = await tx.query(shortenLockWait, [raiseMs]);
+      const rows = await tx.query(sql.raiseVersions, [consumer, json], { name: "inbox-raise-versions" });
+      await tx.query(limitLockWait, [String(limits?.before)]);
+      const before = rows.map((row) => ({ topic: String(row.topic), entity: String(row.entity), version: row.previous }));
+      return areNewer(given, before);
     },
 
     async readAttempts(statements, messageId) {
@@ -114,6 +184,11 @@ export function postgresInboxStore({ space, consumer, letters }: PostgresInboxSt
       return (await statements.query(sql.removeAttempts, [consumer, olderThanMs, rowsMax])).length;
     },
   };
+}
+
+/** A claim as the statements take it. What is left out is null there. */
+function toGiven({ messageId, fingerprint, lane, createdAtMs }: Claim): Readonly<Record<string, unknown>> {
+  return { message_id: messageId, fingerprint, ...lane, created_at_ms: createdAtMs };
 }
 
 /** lock_not_available */

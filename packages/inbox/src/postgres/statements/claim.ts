@@ -4,7 +4,7 @@ import type { Identifier } from "@waybill/sql";
  * What consumer $1 knows about message $2, and its row if nothing speaks against it: one statement, so one round trip and one snapshot.
  *
  * $3 fingerprint · $4, $5 topic and key of its lane, or null · $6 true: it waits behind any open dead letter of its lane, false: behind
- * one without a reason only · $7 when it was created in ms since 1970, or null · $8 retention in ms.
+ * one without a reason, or that its handler holds, only · $7 when it was created in ms since 1970, or null · $8 retention in ms.
  *
  * Always one row: known_print, if it was handled · is_filed_same: null without a dead letter of this id, in any state; true: one has the
  * same content, false: none has · must_wait · too_old · is_new: the row was inserted. A unit that inserts the same row is waited for; if it
@@ -29,7 +29,7 @@ export const claimMessage = (inbox: Identifier, letters: Identifier): string => 
                and left(topic, 249) = left($4, 249) and topic = $4
                and left(key, 255) = left($5, 255) and key = $5
                and state in ('dead', 'held', 'released')
-               and ($6::boolean or reason is null)
+               and ($6::boolean or reason is null or left(reason, 5) = 'held:')
              order by sequence, position
              limit 1
            ) is not null as must_wait,

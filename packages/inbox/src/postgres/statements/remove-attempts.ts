@@ -10,7 +10,7 @@ export const removeAttempts = (attempts: Identifier): string => `
           select ctid
           from ${attempts}
           where consumer = $1
-            and counted_at < clock_timestamp() - $2 * interval '1 millisecond'
+            and counted_at < statement_timestamp() - $2 * interval '1 millisecond'
           order by counted_at
           limit $3
         ))

@@ -10,7 +10,7 @@ export const removeHandled = (inbox: Identifier): string => `
           select ctid
           from ${inbox}
           where consumer = $1
-            and handled_at < clock_timestamp() - $2 * interval '1 millisecond'
+            and handled_at < statement_timestamp() - $2 * interval '1 millisecond'
           order by handled_at
           limit $3
         ))
