@@ -1,0 +1,11 @@
+import type { Identifier } from "@waybill/sql";
+
+/** The deliveries of a half message, by producer and id, oldest first, at most 1 000. Served by the index on both. */
+export const listDeliveries = (deliveries: Identifier): string => `
+  select seq, code, message_id, destination, receiver, state, attempts, redeliveries, last_error, dead_reason,
+         timestampdiff(microsecond, '1970-01-01', coalesce(due_at, not_before)) / 1000 as due_at_ms,
+         timestampdiff(microsecond, '1970-01-01', acked_at) / 1000 as acked_at_ms
+  from ${deliveries}
+  where producer = ? and id = ?
+  order by seq
+  limit 1000`;

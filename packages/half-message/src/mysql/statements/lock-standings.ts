@@ -1,0 +1,14 @@
+import type { Identifier } from "@waybill/sql";
+import { eitherKey } from "./repeated.ts";
+import { standingColumns } from "./standing-columns.ts";
+
+/**
+ * Locks so many rows, by producer and id, in the order of both, so that two batches wait for each other and never in a circle. A row that is
+ * not there is not locked, and misses in the answer. Served by the primary key.
+ */
+export const lockStandings = (halfMessages: Identifier, count: number): string => `
+  select ${standingColumns}
+  from ${halfMessages} h force index (primary)
+  where ${eitherKey(count)}
+  order by producer, id
+  for update`;

@@ -1,0 +1,12 @@
+/** A row as `toStanding` reads it: hexadecimal and 64-bit numbers as text, times as milliseconds since 1970. `h` is the row. */
+export const standingColumns = `
+  h.producer, h.id, h.state, h.version, hex(h.fingerprint) as fingerprint, h.message_count, h.prepare_token, h.barrier, h.order_key,
+  h.traceparent, h.check_token, h.checks_answered, h.checks_unanswered, h.unanswered_run, h.last_check, h.decided_by,
+  timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) / 1000 as now_ms,
+  timestampdiff(microsecond, '1970-01-01', h.prepared_at) / 1000 as prepared_at_ms,
+  timestampdiff(microsecond, '1970-01-01', h.check_not_before) / 1000 as check_not_before_ms,
+  timestampdiff(microsecond, '1970-01-01', h.suspend_at) / 1000 as suspend_at_ms,
+  timestampdiff(microsecond, '1970-01-01', h.check_at) / 1000 as check_at_ms,
+  timestampdiff(microsecond, '1970-01-01', h.not_found_since) / 1000 as not_found_since_ms,
+  timestampdiff(microsecond, '1970-01-01', h.last_check_at) / 1000 as last_check_at_ms,
+  timestampdiff(microsecond, '1970-01-01', h.decided_at) / 1000 as decided_at_ms`;

@@ -1,0 +1,9 @@
+import type { Identifier } from "@waybill/sql";
+
+/** The attempts at delivery $1, the last first, at most 100. Served by the primary key. */
+export const listAttempts = (attempts: Identifier): string => `
+  select attempt, (extract(epoch from started_at) * 1000)::float8 as started_at_ms, took_ms, outcome, status, error
+  from ${attempts}
+  where delivery_seq = $1
+  order by attempt desc
+  limit 100`;
