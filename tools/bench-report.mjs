@@ -39,15 +39,21 @@ function read(file, otherwise) {
 const fileOf = ({ name }) => name.replace(/[^a-z0-9]+/gi, "-");
 
 function table(results) {
-  const rows = results.map(({ name, bench, ratio, min, max, target, met, isLimit, machine }) => {
+  const rows = results.map(({ name, bench, ratio, min, max, target, met, isLimit, machine, note }) => {
     const aim = `${isLimit ? "≤" : "≥"} ${target}`;
-    return `| ${name} | \`npm run bench -- ${commandOf(bench, name)}\` | ${ratio} | ${min}–${max} | ${aim} | ${met ? "met" : "missed"} | ${machine?.load ?? ""} on ${machine?.cpus ?? ""} |`;
+    return `| ${name}${note === undefined ? "" : `: ${note}`} | \`npm run bench -- ${commandOf(bench, name)}\` | ${ratio} | ${min}–${max} | ${aim} | ${met ? "met" : "missed"} | ${machine?.load ?? ""} on ${machine?.cpus ?? ""} |`;
   });
   return ["| result | command | median | range | target | | load, cores |", "|---|---|---|---|---|---|---|", ...rows].join("\n");
 }
 
-/** `drain/mariadb` is one of several that a bench can be asked for. */
-const commandOf = (bench, name) => (/\/(mariadb|mysql)/.test(name) ? `${bench} --database ${name.split("/")[1].split("-")[0]}` : bench);
+/** `drain/mariadb` and `into/kafka` are each one of several that a bench can be asked for. */
+function commandOf(bench, name) {
+  const [what, which] = name.split("/");
+  if (what === "end-to-end") return `${bench} --database ${which.split("-")[0]} --broker ${which.split("-")[1]}`;
+  if (what === "idle-source") return `${bench} --broker ${which}`;
+  if (what === "into") return `${bench} --broker ${which.split("-")[0]}`;
+  return /^(mariadb|mysql)/.test(which) ? `${bench} --database ${which.split("-")[0]}` : bench;
+}
 
 function charts(results) {
   return results

@@ -6,7 +6,7 @@
  *
  * A benchmark is packages/<package>/bench/<name>.ts, compiled beside the package's other programs. With --json the last line of
  * stdout is the result: {"bench":NAME,"machine":{…},"results":[{"name","ratio","min","max","target","met"}]}, where `isLimit` says that less is
- * better and `figures` what the ratio is made of. --smoke runs it as small as it goes.
+ * better, `figures` what the ratio is made of, and `note` what else there is to say. --smoke runs it as small as it goes.
  */
 import { join } from "node:path";
 import { writeReport } from "./bench-report.mjs";
@@ -16,16 +16,21 @@ import { prepare, root, run } from "./prepare.mjs";
 const beside = (bench) => ["packages/relay/dist-programs/bench/beside.js", bench];
 const benches = {
   relay: "packages/relay/dist-programs/bench/relay.js",
+  "end-to-end": "packages/relay/dist-programs/bench/end-to-end-pairs.js",
+  "idle-source": "packages/relay/dist-programs/bench/idle-source.js",
   "server-cpu": beside("server-cpu"),
   commits: beside("commits"),
   "open-read": beside("open-read"),
   "open-write": beside("open-write"),
   depth: beside("depth"),
   idle: beside("idle"),
+  "fan-out": beside("fan-out"),
   latency: beside("latency"),
+  memory: "packages/relay/dist-programs/bench/backlog-memory.js",
   peers: "packages/relay/dist-programs/bench/peers.js",
   append: "packages/outbox/dist-programs/bench/append.js",
   inbox: "packages/inbox/dist-programs/bench/inbox.js",
+  "half-message": "packages/half-message/dist-programs/bench/half-message.js",
   "kafka-clients": "packages/kafka/dist-programs/bench/clients.js",
 };
 /** Those that no Node before 22.22 can run. */

@@ -1,5 +1,5 @@
 /**
- * `npm run demo [-- --orders N --seed S --json]`: installs and builds what is missing, then runs the demo.
+ * `npm run demo [-- --half-message --orders N --seed S --json]`: installs and builds what is missing, then runs the demo.
  *
  * Installing and building print to stderr, so that with --json the last line of stdout is the result.
  */

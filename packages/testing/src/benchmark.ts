@@ -17,6 +17,8 @@ export interface BenchmarkResult {
   readonly met: boolean;
   /** What the ratio is made of, by name: rates, CPU per message. */
   readonly figures?: Readonly<Record<string, number>>;
+  /** What else it says, in words: `limited by append`. */
+  readonly note?: string;
   /** The target is a limit; otherwise it is the least that is good enough. */
   readonly isLimit?: true;
 }

@@ -106,7 +106,7 @@ export async function startChild(modulePath: string | URL, options: StartChildOp
     pid: child.pid as number,
     events,
     output: () => output.trim(),
-    waitFor(predicate, { deadlineMs = 10_000, from = 0, what = "the event" } = {}) {
+    waitFor(predicate, { deadlineMs = 30_000, from = 0, what = "the event" } = {}) {
       return new Promise((resolve, reject) => {
         let looked = from;
         const finish = (settle: () => void): void => {

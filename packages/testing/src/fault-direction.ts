@@ -10,11 +10,19 @@ export interface Direction {
   refresh(): void;
 }
 
+/** What one packet is cut into, and how long after its predecessor each piece passes. */
+export interface Pieces {
+  readonly bytes: number;
+  readonly everyMs: number;
+}
+
 export interface DirectionOptions {
   readonly from: Socket;
   readonly to: Socket;
   /** Asked once per packet. */
   readonly delayMs: () => number;
+  /** How a packet of so many bytes is cut; null: not at all. Asked once per packet. */
+  readonly piecesOf: (bytes: number) => Pieces | null;
   /** True while nothing may pass. */
   readonly isDark: () => boolean;
   readonly onData: (chunk: Buffer) => void;
@@ -22,7 +30,7 @@ export interface DirectionOptions {
 
 const waitingBytesMax = 1_048_576;
 
-export function directionOf({ from, to, delayMs, isDark, onData }: DirectionOptions): Direction {
+export function directionOf({ from, to, delayMs, piecesOf, isDark, onData }: DirectionOptions): Direction {
   /** Null is the end of the stream. */
   const waiting: { readonly chunk: Buffer | null; readonly dueMs: number }[] = [];
   let waitingBytes = 0;
@@ -53,6 +61,21 @@ export function directionOf({ from, to, delayMs, isDark, onData }: DirectionOpti
     lastDueMs = Math.max(lastDueMs, performance.now() + delay);
     waiting.push({ chunk, dueMs: lastDueMs });
     waitingBytes += chunk?.length ?? 0;
+  };
+  const forward = (chunk: Buffer): void => {
+    const delay = delayMs();
+    const pieces = piecesOf(chunk.length);
+    if (pieces === null) enqueue(chunk, delay);
+    else {
+      for (let start = 0; start < chunk.length; start += pieces.bytes) {
+        enqueue(chunk.subarray(start, start + pieces.bytes), delay);
+        lastDueMs += pieces.everyMs;
+      }
+    }
+    refresh();
+  };
+  const end = (): void => {
+    enqueue(null, 0);
     refresh();
   };
   to.on("drain", () => {
@@ -61,7 +84,7 @@ export function directionOf({ from, to, delayMs, isDark, onData }: DirectionOpti
   });
   to.once("close", () => clearTimeout(timer));
   from.on("data", onData);
-  from.once("end", () => enqueue(null, 0));
+  from.once("end", end);
   refresh();
-  return { forward: (chunk) => enqueue(chunk, delayMs()), end: () => enqueue(null, 0), refresh };
+  return { forward, end, refresh };
 }

@@ -1,8 +1,8 @@
 /**
  * A TCP proxy that breaks on purpose, for one link: a client and its database, a relay and its HTTP receiver.
  *
- *     client ──requests──▶ [ latency · black hole · cut at a pattern ] ──▶ server
- *     client ◀───replies── [ latency · black hole · swallowed · cut   ] ◀── server
+ *     client ──requests──▶ [ latency · pieces · black hole · cut at a pattern ] ──▶ server
+ *     client ◀───replies── [ latency · pieces · black hole · swallowed · cut   ] ◀── server
  *
  * Where a link is cut decides what is true afterwards, so each place is exact:
  *
@@ -16,7 +16,7 @@
  * Every fault counts how often it fired: a test whose fault never fired proves nothing.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { type Direction, directionOf } from "./fault-direction.ts";
+import { type Direction, directionOf, type Pieces } from "./fault-direction.ts";
 import { type FaultTrigger, type InjectedFault, injectedFault, startTrigger, type TriggerState } from "./fault-trigger.ts";
 
 /** A place in the client's stream. */
@@ -28,6 +28,10 @@ export interface AtPattern extends FaultTrigger {
 export type Fault =
   /** Bytes arrive later by `delayMs`, in both directions, in order. Fires once per packet. */
   | { readonly kind: "latency"; readonly delayMs: number }
+  /** Bytes arrive in pieces of at most `bytes`, a tenth of a millisecond apart, in both directions: a reader that takes a packet for a message fails. Fires once per packet that is cut. */
+  | { readonly kind: "slice"; readonly bytes: number }
+  /** So many bytes a second and no more, in each direction of a link; what waits when it is lifted still passes like that. Fires once per packet. */
+  | { readonly kind: "bandwidth"; readonly bytesPerSecond: number }
   /** Nothing passes in either direction and nobody is told; new links are accepted and stay silent. Fires once per link. Lifted, what waited passes. */
   | { readonly kind: "blackHole" }
   /** New links are reset at once. Fires once per link. */
@@ -138,6 +142,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   return proxy;
 }
 
+/** Of what a bandwidth lets through. */
+const piecesPerSecond = 50;
+
 interface ActiveFault {
   readonly fault: Fault;
   fired: number;
@@ -181,6 +188,18 @@ function openLink({ id, client, target, faults, fire, onClosed }: LinkOptions): 
     }
     return longest;
   };
+  const piecesOf = (bytes: number): Pieces | null => {
+    let pieces: Pieces | null = null;
+    for (const active of faults) {
+      const { fault } = active;
+      if (fault.kind === "slice" && bytes > fault.bytes) pieces = { bytes: fault.bytes, everyMs: 0.1 };
+      else if (fault.kind === "bandwidth")
+        pieces = { bytes: Math.max(1, Math.floor(fault.bytesPerSecond / piecesPerSecond)), everyMs: 1_000 / piecesPerSecond };
+      else continue;
+      fire(active, id);
+    }
+    return pieces;
+  };
   const isDark = (): boolean => {
     const hole = [...faults].find(({ fault }) => fault.kind === "blackHole");
     if (hole === undefined) return false;
@@ -217,8 +236,8 @@ function openLink({ id, client, target, faults, fire, onClosed }: LinkOptions): 
     if (!onReply.hasFired) fire(onReply.active, id);
     onReply.hasFired = true;
   };
-  const up: Direction = directionOf({ from: client, to: server, delayMs, isDark, onData: requests });
-  const down: Direction = directionOf({ from: server, to: client, delayMs, isDark, onData: replies });
+  const up: Direction = directionOf({ from: client, to: server, delayMs, piecesOf, isDark, onData: requests });
+  const down: Direction = directionOf({ from: server, to: client, delayMs, piecesOf, isDark, onData: replies });
 
   for (const [socket, other, rest] of [
     [client, server, up],

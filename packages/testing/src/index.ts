@@ -6,6 +6,8 @@ export { cpuMsOf } from "./cpu-use.ts";
 
 // Real servers
 
+export type { BrokerTopics, BrokerTopicsOptions } from "./broker-topics.ts";
+export { openBrokerTopics } from "./broker-topics.ts";
 export type { Child, ChildEnd, ChildEvent, StartChildOptions, WaitForEventOptions } from "./child.ts";
 // Children that are killed
 export { startChild } from "./child.ts";
@@ -22,14 +24,22 @@ export type { SourceCapabilities, SourceContractOptions, SourceFixture } from ".
 export { sourceContract } from "./contracts/source-contract.ts";
 export type { TransportCapabilities, TransportContractOptions, TransportFixture, TransportHarm } from "./contracts/transport-contract.ts";
 export { transportContract } from "./contracts/transport-contract.ts";
+// Faults on a link
+export { endSessions } from "./end-sessions.ts";
 export type { FakeKafka, FakeKafkaOptions, FakeKafkaRecord, FakeProduce, FakeProduceAnswer } from "./fake-kafka.ts";
 export { startFakeKafka } from "./fake-kafka.ts";
+export type { DealtFault, FaultDeck } from "./fault-deck.ts";
+export { dealFaults } from "./fault-deck.ts";
 export type { AtPattern, Fault, FaultProxy, FaultProxyOptions } from "./fault-proxy.ts";
 export { startFaultProxy } from "./fault-proxy.ts";
-// Faults on a link
 export type { FaultTrigger, InjectedFault } from "./fault-trigger.ts";
 export type { KillOnEventOptions } from "./kill-on-event.ts";
 export { killOnEvent, tellParent } from "./kill-on-event.ts";
+// What is written under a lease
+export type { LeaseJudgement, LeaseRecordClient, LeaseWrite } from "./lease-record.ts";
+export { createLeaseRecord, judgeLease, readLeaseWrites } from "./lease-record.ts";
+export type { LedgerStanding } from "./ledger-standing.ts";
+export { leasesEnd, readLedgerStanding } from "./ledger-standing.ts";
 export type { ManualClock, ManualClockOptions } from "./manual-clock.ts";
 // Time, chance and waiting
 export { manualClock } from "./manual-clock.ts";
@@ -39,6 +49,9 @@ export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransport
 
 // Ports without a broker
 export { memoryTransport } from "./memory-transport.ts";
+// Places for processes that are killed and come back
+export type { Seat, SeatCommand, SeatOptions } from "./seat.ts";
+export { createSeat } from "./seat.ts";
 export { seededRandom } from "./seeded-random.ts";
 export { selfSigned } from "./self-signed.ts";
 export { freePort } from "./servers/free-port.ts";
@@ -61,11 +74,24 @@ export type { StartedRabbitmq, StartRabbitmqOptions } from "./servers/rabbitmq.t
 export { startRabbitmq } from "./servers/rabbitmq.ts";
 export type { ServerKindName } from "./servers/server-kinds.ts";
 export type { StartedServer } from "./servers/started-server.ts";
+// An application's connection
+export type { Session, SessionDialect, SessionRow, SessionSql } from "./session.ts";
+export { connectSession, outcomeOfFailedCommit, sessionDialect } from "./session.ts";
 export type { TestDatabase, TestDatabaseOptions } from "./test-database.ts";
 export { testDatabase } from "./test-database.ts";
 export { testName } from "./test-name.ts";
 export type { LazyServerName, TestDatabaseServer, TestServer } from "./test-servers.ts";
 // The servers of a test run, and a database of one's own
-export { forEachDatabase, forEachMysql, forEachPostgres, forEachRabbitmq, testBroker, testServer, testServers } from "./test-servers.ts";
+export {
+  forEachDatabase,
+  forEachDatabaseInTurn,
+  forEachMysql,
+  forEachPostgres,
+  forEachRabbitmq,
+  testBroker,
+  testServer,
+  testServers,
+} from "./test-servers.ts";
+export { hasTurn } from "./test-turn.ts";
 export type { WaitUntilOptions } from "./wait-until.ts";
 export { waitUntil } from "./wait-until.ts";

@@ -80,16 +80,32 @@ function makerFor(serverUrl: string): DatabaseMaker {
 
 const postgres: DatabaseMaker = {
   // template0, because nobody can be connected to it: a template that is in use cannot be copied.
-  create: (url, name) => onPostgres(url, `create database ${name} template template0 encoding 'UTF8'`),
-  drop: (url, name) => onPostgres(url, `drop database if exists ${name} with (force)`),
+  create: (url, name) => onPostgres(url, (client) => client.query(`create database ${name} template template0 encoding 'UTF8'`)),
+  drop: (url, name) => onPostgres(url, (client) => dropOnPostgres(client, name)),
 };
 
-async function onPostgres(url: string, statement: string): Promise<void> {
+/**
+ * pg's `end` resolves when the goodbye is sent, so a session that was just ended may still be there. It gets a moment to leave: a forced end would
+ * reach it as an error that nobody expects any more. Whoever stays longer, as a session that waits for a lock, is ended.
+ */
+async function dropOnPostgres(client: Client, name: string): Promise<void> {
+  const leavingSince = performance.now();
+  while (performance.now() - leavingSince < leavingMs) {
+    const { rows } = await client.query("select 1 from pg_stat_activity where datname = $1 limit 1", [name]);
+    if (rows.length === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await client.query(`drop database if exists ${name} with (force)`);
+}
+
+const leavingMs = 500;
+
+async function onPostgres(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000, query_timeout: deadlineMs });
   client.on("error", () => undefined); // the statement's own rejection tells
   try {
     await client.connect();
-    await client.query(statement);
+    await work(client);
   } finally {
     await client.end();
   }

@@ -7,6 +7,7 @@
 import { askServerDesk, type DeskAnswer, deskAnswer } from "./server-desk.ts";
 import { provideServer } from "./servers/provide-server.ts";
 import type { ServerKindName } from "./servers/server-kinds.ts";
+import { hasTurn } from "./test-turn.ts";
 
 /** A server that tests may use. */
 export interface TestServer {
@@ -51,26 +52,30 @@ export function testServers(): readonly TestServer[] {
 
 /**
  * Calls `define` for every PostgreSQL of this run, so that a suite runs on each of them:
- * `forEachPostgres((server) => describe(server.name, () => …))`.
+ * `forEachPostgres((server) => describe(server.name, () => …))`. With a number in `WAYBILL_TEST_TURN` on one of them (`hasTurn`).
  *
  * Throws if there is none: a suite that quietly runs nowhere looks green.
  */
 export function forEachPostgres(define: (server: TestDatabaseServer) => void): void {
+  const servers = postgresServers();
+  const itsTurn = servers.filter((_, place) => hasTurn("postgres", place, servers.length));
+  for (const server of itsTurn) define(server);
+}
+
+function postgresServers(): readonly TestDatabaseServer[] {
   const servers = testServers();
   if (servers.length === 0) throw new Error(`No PostgreSQL to test on: ${testServersVariable} lists none.`);
-  for (const server of servers) define({ ...server, dialect: "postgres" });
+  return servers.map((server) => ({ ...server, dialect: "postgres" }));
 }
 
 /**
  * Calls `define` for every MariaDB and MySQL of this run, starting them if nobody has: `await forEachMysql((server) => …)` at the top
  * of a test file. What cannot be had is left out, and the run says so; with `CI=true` it rejects. With `WAYBILL_TEST_ALL=1` there is
- * `mariadb-11`, too. With a number in `WAYBILL_TEST_TURN` only one of the two has its turn, MariaDB if it is even: a suite then takes two
- * thirds of the time.
+ * `mariadb-11`, too. With a number in `WAYBILL_TEST_TURN` one of the two (`hasTurn`): a suite then takes two thirds of the time.
  */
 export async function forEachMysql(define: (server: TestDatabaseServer) => void): Promise<void> {
-  const turn = Number(process.env.WAYBILL_TEST_TURN || Number.NaN);
   const both: readonly LazyServerName[] = ["mariadb-local", "mysql"];
-  const names = both.filter((_, place) => Number.isNaN(turn) || turn % both.length === place);
+  const names = both.filter((_, place) => hasTurn("mysql", place, both.length));
   if (process.env.WAYBILL_TEST_ALL === "1") names.push("mariadb-11");
   for (const server of await Promise.all(names.map((name) => testServer(name)))) {
     if (server !== null) define({ ...server, dialect: "mysql" });
@@ -82,12 +87,23 @@ export async function forEachMysql(define: (server: TestDatabaseServer) => void)
  * `WAYBILL_TEST_ALL=1` for all versions of them that the run has.
  */
 export async function forEachDatabase(define: (server: TestDatabaseServer) => void): Promise<void> {
-  let isFirst = true;
-  forEachPostgres((server) => {
-    if (isFirst || process.env.WAYBILL_TEST_ALL === "1") define(server);
-    isFirst = false;
-  });
+  const postgres = postgresServers();
+  for (const server of process.env.WAYBILL_TEST_ALL === "1" ? postgres : postgres.slice(0, 1)) define(server);
   await forEachMysql(define);
+}
+
+/**
+ * `forEachDatabase` for what is nearly the same on all of them, such as a command line: with a number in `WAYBILL_TEST_TURN` it is defined
+ * for one of the three (`hasTurn(group, …)`), and the others are not even started.
+ */
+export async function forEachDatabaseInTurn(group: string, define: (server: TestDatabaseServer) => void): Promise<void> {
+  const [postgres] = postgresServers();
+  if (postgres !== undefined && hasTurn(group, 0, 3)) define(postgres);
+  const others: readonly LazyServerName[] = ["mariadb-local", "mysql"];
+  const names = others.filter((_, place) => hasTurn(group, place + 1, 3));
+  for (const server of await Promise.all(names.map((name) => testServer(name)))) {
+    if (server !== null) define({ ...server, dialect: "mysql" });
+  }
 }
 
 /**
@@ -115,10 +131,14 @@ export async function testBroker(name: "rabbitmq" | "rabbitmq-4" | "kafka"): Pro
   throw new Error(answer.kind === "failed" ? answer.message : `No ${name} to test on. ${answer.reason}`);
 }
 
-/** Calls `define` for every RabbitMQ of this run – the usual one, and a version 4 – as `forEachMysql` does. */
+/**
+ * Calls `define` for every RabbitMQ of this run – the usual one, and a version 4 – as `forEachMysql` does. If version 4 has its turn and
+ * cannot be had, the usual one takes it.
+ */
 export async function forEachRabbitmq(define: (server: TestServer) => void): Promise<void> {
-  const names = ["rabbitmq", "rabbitmq-4"] as const;
-  for (const server of await Promise.all(names.map((name) => testServer(name)))) if (server !== null) define(server);
+  const names = (["rabbitmq", "rabbitmq-4"] as const).filter((_, place, both) => hasTurn("rabbitmq", place, both.length));
+  const servers = (await Promise.all(names.map((name) => testServer(name)))).filter((server) => server !== null);
+  for (const server of servers.length === 0 ? [await testBroker("rabbitmq")] : servers) define(server);
 }
 
 async function askFor(name: LazyServerName): Promise<DeskAnswer> {

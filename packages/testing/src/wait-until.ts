@@ -1,5 +1,5 @@
 export interface WaitUntilOptions {
-  /** Milliseconds until we give up. Default 10 000. */
+  /** Milliseconds until we give up. Default 30 000, far more than a loaded machine needs. */
   readonly deadlineMs?: number;
   /** What is waited for, for the error: `the standby has taken over`. */
   readonly what: string;
@@ -17,7 +17,7 @@ export async function waitUntil<T>(
   condition: () => T | Promise<T>,
   options: WaitUntilOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { deadlineMs = 10_000, intervalMs = 10, what } = options;
+  const { deadlineMs = 30_000, intervalMs = 10, what } = options;
   const givenUp = new Error(`Waited ${deadlineMs} ms in vain until ${what}.`);
   let deadline: NodeJS.Timeout | undefined;
   let interval: NodeJS.Timeout | undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { startGalera } from "../src/index.ts";
+import { hasTurn, startGalera } from "../src/index.ts";
 import { galeraLibrary } from "../src/servers/galera.ts";
 import { askMysql } from "./kept-in-mysql.ts";
 import { startMs, whyNot } from "./launched-server.ts";
@@ -7,7 +7,7 @@ import { startMs, whyNot } from "./launched-server.ts";
 const missing = await whyNot(galeraLibrary, true);
 if (missing !== null) console.warn(`SKIPPED a Galera cluster: ${missing}`);
 
-describe.skipIf(missing !== null)("a Galera cluster of two nodes", () => {
+describe.skipIf(missing !== null || !hasTurn("launched Galera", 0, 2))("a Galera cluster of two nodes", () => {
   it(
     "shows on one node what was written on the other, works on when one leaves, and takes it back after a kill",
     async () => {

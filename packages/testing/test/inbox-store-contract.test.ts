@@ -24,8 +24,8 @@ async function inboxStoreFixture(server: TestDatabaseServer): Promise<InboxStore
     store: createInboxStore({ space, consumer: "one", deadLetters }),
     otherStore: createInboxStore({ space, consumer: "other", deadLetters }),
     database,
-    async file({ messageId, fingerprint, lane, state }) {
-      const reason = state === "held" ? null : "rejected";
+    async file({ messageId, fingerprint, lane, state, reason: given = "rejected" }) {
+      const reason = state === "held" ? null : given;
       const decidedAt = state === "discarded" ? "2026-01-01 00:00:00" : null;
       const values = [messageId, lane?.topic ?? "contract", lane?.key ?? null, state, reason, fingerprint, decidedAt];
       await database.query(fileLetter[server.dialect], values);

@@ -58,8 +58,14 @@ describe.skipIf(missing !== null)("a Kafka of three brokers", () => {
   beforeAll(async () => {
     kafka = await startKafka({ brokers: 3, settings: { "message.max.bytes": "3000" } });
     await asAdmin(kafka.addresses, (admin) =>
-      admin.createTopics({ waitForLeaders: true, topics: [{ topic: "orders", numPartitions: 1, replicationFactor: 3 }] }),
+      admin.createTopics({ waitForLeaders: false, topics: [{ topic: "orders", numPartitions: 1, replicationFactor: 3 }] }),
     );
+    // kafkajs' own wait throws when it asks a broker that has not heard of the topic yet.
+    await waitUntil(async () => (await leader().catch(() => -1)) !== -1, {
+      what: "the topic has a leader",
+      deadlineMs: 60_000,
+      intervalMs: 200,
+    });
   }, startMs);
   afterAll(() => kafka?.stop(), 60_000);
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type StartedServer, startChild, waitUntil } from "../src/index.ts";
+import { hasTurn, type StartedServer, startChild, waitUntil } from "../src/index.ts";
 import { findProgram } from "../src/servers/find-program.ts";
 
 export interface LaunchedServerOptions {
@@ -47,10 +47,10 @@ export async function kafkaProgramsAreThere(): Promise<void> {
     if ((await findProgram(program)) === null) throw new Error(`there is no ${program}: install Java 17 and Maven`);
 }
 
-/** Defines the cases. */
+/** Defines the cases. In CI half of the launchers have their turn: every server that other tests use is started by one of them anyway. */
 export function describeLaunchedServer(title: string, options: LaunchedServerOptions): void {
   if (options.missing !== null) console.warn(`SKIPPED ${title}: ${options.missing}`);
-  describe.skipIf(options.missing !== null)(title, () => {
+  describe.skipIf(options.missing !== null || !hasTurn(`launched ${title}`, 0, 2))(title, () => {
     let server: StartedServer;
     let folder: string;
 

@@ -1,6 +1,7 @@
 /** Runs a build that is broken on purpose until the verdict says so: a run that finds nothing in it would find nothing anywhere. */
+import { join } from "node:path";
+import { patchedTree } from "@waybill-tool/planted-bugs";
 import type { BrokenBuild } from "./broken-builds.ts";
-import { patchedCopy } from "./patched-copy.ts";
 import type { Server } from "./place.ts";
 import { runTorture } from "./run-torture.ts";
 
@@ -30,16 +31,17 @@ const runsMax = 10;
 
 export async function catchBroken({ build, server, seed, say, signal }: CatchOptions): Promise<Caught> {
   say(`${build.name}: ${build.defect}`);
-  const copy = await patchedCopy(build);
+  const tree = patchedTree();
   const beganMs = performance.now();
   try {
+    tree.plant(build.replacements);
     for (let runs = 1; ; runs += 1) {
       const own = (seed + runs - 1) % 2 ** 32;
       const result = await runTorture({
         server,
         seed: own,
         minutes: runMinutes,
-        relayProgram: copy.relayProgram,
+        relayProgram: join(tree.folder, "tools/torture/dist/relay-program.js"),
         keepsHistory: false,
         say,
         signal,
@@ -50,6 +52,6 @@ export async function catchBroken({ build, server, seed, say, signal }: CatchOpt
       return { name: build.name, isCaught, seconds, runs, seed: own, reasons: isCaught ? result.reasons.slice(0, 3) : [] };
     }
   } finally {
-    await copy.remove();
+    tree.remove();
   }
 }

@@ -4,13 +4,13 @@
  * Faults run beside each other, as they do in the world, but for those of the server: one of them at a time.
  */
 import type { Fault as ObservedFault } from "@waybill/auditor";
+import { systemClock, wait } from "@waybill/core";
 import { redriveDeadLetters } from "@waybill/dead-letter";
 import { namespace } from "@waybill/sql";
-import type { FaultProxy } from "@waybill/testing";
+import { endSessions, type FaultProxy, type Seat } from "@waybill/testing";
 import type { Destination } from "./destination.ts";
 import type { Place, Server } from "./place.ts";
 import type { Fault, PlannedFault, RelayTarget } from "./schedule.ts";
-import type { Seat } from "./seat.ts";
 
 export interface RelaySeat {
   readonly seat: Seat;
@@ -41,7 +41,7 @@ export async function carryOut(
   const running: Promise<void>[] = [];
   const serverQueue = { last: Promise.resolve() };
   for (const { atMs, fault } of faults) {
-    await pause(atMs - (performance.now() - beganMs), signal);
+    await wait(systemClock, atMs - (performance.now() - beganMs), signal);
     if (signal.aborted) break;
     running.push(
       carryOutOne(fault, stage, serverQueue)
@@ -100,14 +100,14 @@ function carryOutOne(fault: Fault, stage: Stage, serverQueue: { last: Promise<un
 
 async function comesBack(seat: Seat, away: (seat: Seat) => Promise<boolean>, downMs: number): Promise<boolean> {
   const isObserved = await away(seat);
-  await pause(downMs);
+  await wait(systemClock, downMs);
   await seat.start();
   return isObserved;
 }
 
 async function onLink(proxy: FaultProxy, kind: "blackHole" | "swallowReplies", forMs: number): Promise<boolean> {
   const injected = proxy.inject(kind === "blackHole" ? { kind } : { kind, times: Number.MAX_SAFE_INTEGER });
-  await pause(forMs);
+  await wait(systemClock, forMs);
   const isObserved = injected.fired > 0;
   injected.lift();
   return isObserved;
@@ -116,27 +116,14 @@ async function onLink(proxy: FaultProxy, kind: "blackHole" | "swallowReplies", f
 async function inMood(destination: Destination, { mood, forMs }: Extract<Fault, { kind: "destination" }>): Promise<boolean> {
   const before = destination.received.length + destination.spoiled;
   const lift = destination.setMood(mood);
-  await pause(forMs);
+  await wait(systemClock, forMs);
   lift();
   return destination.received.length + destination.spoiled > before;
 }
 
 /** A third of our database's sessions, whoever's they are. */
-function cutSessions({ ask, dialect }: Place, part: number): Promise<boolean> {
-  return ask(async (session) => {
-    if (dialect === "postgres") {
-      const rows = await session.run(
-        `select pg_terminate_backend(pid) as is_cut from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and pid % 3 = ${part}`,
-      );
-      return rows.length > 0;
-    }
-    const rows = await session.run(
-      `select id as id from information_schema.processlist where db = database() and id <> connection_id() and id % 3 = ${part}`,
-    );
-    for (const { id } of rows) await session.run(`kill ${String(id)}`).catch(() => undefined); // it went by itself
-    return rows.length > 0;
-  });
-}
+const cutSessions = async ({ ask }: Place, part: number): Promise<boolean> =>
+  (await ask((session) => endSessions(session, { part, of: 3 }))) > 0;
 
 /** What is dead is sent again; whatever waits behind it follows. */
 export async function redrive({ database }: Place): Promise<boolean> {
@@ -152,7 +139,7 @@ export async function redrive({ database }: Place): Promise<boolean> {
 async function killServer({ started }: Server, downMs: number): Promise<boolean> {
   if (started === null) return false;
   await started.kill("SIGKILL");
-  await pause(downMs);
+  await wait(systemClock, downMs);
   await started.restart();
   return true;
 }
@@ -168,14 +155,14 @@ async function freezeServer(stage: Stage, forMs: number): Promise<boolean> {
   if (started === null) return false;
   if (stage.place.dialect === "mysql") {
     await started.kill("SIGSTOP");
-    await pause(forMs);
+    await wait(systemClock, forMs);
     await started.kill("SIGCONT");
     return true;
   }
   const [pid] = await backends(stage.place);
   if (pid === undefined) return false;
   process.kill(pid, "SIGSTOP");
-  await pause(forMs);
+  await wait(systemClock, forMs);
   process.kill(pid, "SIGCONT");
   return true;
 }
@@ -196,16 +183,3 @@ const backends = ({ ask }: Place): Promise<readonly number[]> =>
     );
     return rows.map((row) => Number(row["pid"]));
   });
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted === true) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(end, Math.max(0, ms));
-    function end(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    }
-    signal?.addEventListener("abort", end, { once: true });
-  });
-}

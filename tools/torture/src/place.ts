@@ -6,10 +6,19 @@ import { deadLetterMigrations } from "@waybill/dead-letter";
 import { outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
 import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { type StartedServer, startMariadb, startMysql, startPostgres, testDatabase } from "@waybill/testing";
-import { createLeaseRecord } from "./lease-record.ts";
+import {
+  connectSession,
+  createLeaseRecord,
+  type Session,
+  type SessionDialect,
+  type StartedServer,
+  sessionDialect,
+  startMariadb,
+  startMysql,
+  startPostgres,
+  testDatabase,
+} from "@waybill/testing";
 import type { DatabaseChoice } from "./options.ts";
-import { connectSession, type Dialect, dialectOf, type Session } from "./session.ts";
 import { createTables } from "./tables.ts";
 
 export interface Server {
@@ -35,7 +44,7 @@ const starters = {
 
 export interface Place {
   readonly url: string;
-  readonly dialect: Dialect;
+  readonly dialect: SessionDialect;
   /** For what the run itself asks of the product: to send dead letters again. */
   readonly database: Database;
   /** How this run's prepared transactions are called; null: the server takes none. */
@@ -69,7 +78,7 @@ export async function createPlace(server: Server, runName: string): Promise<Plac
     });
     return {
       url,
-      dialect: dialectOf(url),
+      dialect: sessionDialect(url),
       database,
       preparedPrefix: preparedMax >= 16 ? `torture-${runName}-` : null,
       ask,

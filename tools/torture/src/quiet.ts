@@ -2,10 +2,10 @@
  * Brings a run to rest: no fault any more, transactions that nobody will decide are decided, dead letters are sent again until none is left, and
  * the relays get the time they need – as long as anything moves.
  */
+import { readLedgerStanding } from "@waybill/testing";
 import type { Destination } from "./destination.ts";
 import { redrive } from "./faults.ts";
 import type { Place } from "./place.ts";
-import type { Row, Session } from "./session.ts";
 
 /** Beyond every backoff, lease and fence of the run, on a machine that has much else to do. */
 const stalledAfterMs = 120_000;
@@ -43,34 +43,6 @@ export async function decidePrepared(place: Place, olderThanMs: number): Promise
   });
 }
 
-interface Standing {
-  readonly isQuiet: boolean;
-  /** Changes as long as anything moves. */
-  readonly sign: string;
-}
-
-async function standing(session: Session): Promise<Standing> {
-  const [highest] = await session.run("select coalesce(max(id), 0) as id from waybill_outbox");
-  const isWhole = session.dialect === "postgres" ? "cardinality(hole_lo) = 0" : "holes = '[]'";
-  const [cursor] = await session.run(`select last_id as id, ${isWhole} as is_whole from waybill_subscription`);
-  const letters = await session.run("select state, count(*) as count from waybill_dead_letter group by state order by state");
-  const [spill] = (await hasSpill(session)) ? await session.run("select count(*) as count from waybill_spill") : [];
-  const isRead = BigInt((cursor?.["id"] as string | undefined) ?? 0) >= BigInt(highest?.["id"] as string) && isTrue(cursor?.["is_whole"]);
-  const isOpen = letters.some((row: Row) => ["dead", "held", "released"].includes(String(row["state"])));
-  const isSpilled = Number(spill?.["count"] ?? 0) > 0;
-  return { isQuiet: isRead && !isOpen && !isSpilled, sign: JSON.stringify([highest, cursor, letters, spill]) };
-}
-
-const isTrue = (value: unknown): boolean => value === true || Number(value) === 1;
-
-async function hasSpill(session: Session): Promise<boolean> {
-  const schema = session.dialect === "postgres" ? "current_schema()" : "database()";
-  const rows = await session.run(
-    `select 1 as found from information_schema.tables where table_schema = ${schema} and table_name = 'waybill_spill'`,
-  );
-  return rows.length > 0;
-}
-
 /** Resolves with true when all is published, read and decided; with false when nothing moved for a long while. */
 export async function becomesQuiet(
   place: Place,
@@ -85,7 +57,7 @@ export async function becomesQuiet(
     try {
       await decidePrepared(place, 0);
       await redrive(place);
-      const now = await place.ask(standing);
+      const now = await place.ask(readLedgerStanding);
       if (now.isQuiet) return true;
       const nowSign = `${now.sign} ${destination.received.length}`;
       if (nowSign !== sign) movedMs = performance.now();
@@ -100,15 +72,4 @@ export async function becomesQuiet(
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
   return false;
-}
-
-/** Resolves when no lease is held any more, by the database's clock. */
-export async function leasesEnd(place: Place, deadlineMs: number): Promise<void> {
-  const endsMs = performance.now() + deadlineMs;
-  const now = place.dialect === "postgres" ? "clock_timestamp()" : "utc_timestamp(6)";
-  while (performance.now() < endsMs) {
-    const held = await place.ask((session) => session.run(`select 1 as held from waybill_subscription where lease_until > ${now}`));
-    if (held.length === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
-  }
 }

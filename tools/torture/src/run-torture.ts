@@ -15,16 +15,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { audit, type Fault, formatHistory, type History, readBusinessRows, readJournal, readLedger } from "@waybill/auditor";
-import { seededRandom, startFaultProxy, waitUntil } from "@waybill/testing";
+import { systemClock, wait } from "@waybill/core";
+import { createSeat, judgeLease, leasesEnd, readLeaseWrites, type Seat, seededRandom, startFaultProxy, waitUntil } from "@waybill/testing";
 import { type Destination, openDestination } from "./destination.ts";
 import { carryOut, type RelaySeat, type Stage } from "./faults.ts";
-import { judgeLease, readLeaseWrites } from "./lease-record.ts";
 import { owedOf } from "./owed.ts";
 import { createPlace, type Place, type Server } from "./place.ts";
-import { becomesQuiet, decidePrepared, leasesEnd } from "./quiet.ts";
+import { becomesQuiet, decidePrepared } from "./quiet.ts";
 import type { RelayProgramOptions } from "./relay-program.ts";
 import { createSchedule, type Schedule } from "./schedule.ts";
-import { createSeat, type Seat } from "./seat.ts";
 import { unorderedTopics } from "./tables.ts";
 import { type Effort, resultOf, type TortureResult } from "./verdict.ts";
 import type { WriterProgramOptions } from "./writer-program.ts";
@@ -93,7 +92,7 @@ export async function runTorture(options: RunOptions): Promise<TortureResult> {
     const beganMs = performance.now();
     const ended = AbortSignal.any([signal, hopeless.signal]);
     await carryOut(schedule.faults, stage, ended, (_, observed) => faults.push(observed));
-    await wait(minutes * 60_000 - (performance.now() - beganMs), ended);
+    await wait(systemClock, minutes * 60_000 - (performance.now() - beganMs), ended);
     for (const ticker of tickers) clearInterval(ticker);
     signal.throwIfAborted();
 
@@ -110,7 +109,7 @@ export async function runTorture(options: RunOptions): Promise<TortureResult> {
     say(countsOf(words));
     say(isQuiet ? "quiet; stopping the relays" : "not quiet, and nothing moved for a long while; stopping the relays");
     await Promise.all(stage.relays.map(({ seat }) => seat.end(endDeadlineMs)));
-    await leasesEnd(place, 4 * leaseMs);
+    await leasesEnd(place.ask, 4 * leaseMs);
 
     const history = await collect(place, destination, stage.journals, faults);
     const lease = judgeLease(await place.ask(readLeaseWrites));
@@ -171,21 +170,28 @@ async function openStage(options: RunOptions, parts: StageParts): Promise<Opened
       const word = [name, code, reason, isSolo === true ? "alone" : undefined].filter((part) => part !== undefined).join(" ");
       words.set(word, (words.get(word) ?? 0) + 1);
     };
-    relays.push({ proxy, seat: createSeat({ name: `relay ${index}`, program: relayProgram, args: () => args, onEvent, onCrash }) });
+    relays.push({
+      proxy,
+      seat: createSeat({
+        name: `relay ${index}`,
+        command: () => ({ program: relayProgram, args: [JSON.stringify(args)] }),
+        onEvent,
+        onCrash,
+      }),
+    });
   }
 
   const journals: string[] = [];
   const writers: Seat[] = Array.from({ length: schedule.writers }, (_, index) =>
     createSeat({
       name: `writer ${index}`,
-      program: programOf("writer-program"),
-      args: (start): WriterProgramOptions => {
+      command: (start) => {
         const journal = join(folder, `writer-${index}-${start}.jsonl`);
         writeFileSync(journal, ""); // one that is killed before it has written anything has a journal, too
         journals.push(journal);
         const perSecond = transactionsPerSecond / (schedule.writers * schedule.connections);
         const { connections } = schedule;
-        return {
+        const args: WriterProgramOptions = {
           url: place.url,
           journal,
           seed: seed + index * 1_000 + start,
@@ -193,6 +199,7 @@ async function openStage(options: RunOptions, parts: StageParts): Promise<Opened
           perSecond,
           preparedPrefix: place.preparedPrefix,
         };
+        return { program: programOf("writer-program"), args: [JSON.stringify(args)] };
       },
       onEvent: (event) => {
         for (const [name, count] of Object.entries((event["shapes"] as Record<string, number> | undefined) ?? {})) {
@@ -241,17 +248,4 @@ function progressOf(destination: Destination, faults: readonly Fault[], shapes: 
   }
   const bit = faults.filter(({ isObserved }) => isObserved).length;
   return `${done} transactions, ${failed} failed · ${destination.received.length} received, ${destination.late} from holes · ${bit} of ${faults.length} faults bit`;
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || ms <= 0) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(end, ms);
-    function end(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    }
-    signal.addEventListener("abort", end, { once: true });
-  });
 }

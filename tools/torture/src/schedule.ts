@@ -1,11 +1,7 @@
 /**
  * What is done to a run and when, decided before it starts: one seed, one schedule.
- *
- * Every minute has a deck of its own, in which each kind of fault lies as often as it must happen in a minute; it is shuffled and dealt
- * over the minute. So no run is easy by luck, and which faults meet is left to chance. Of a minute that is not whole a part of the deck is
- * dealt.
  */
-import { seededRandom } from "@waybill/testing";
+import { type DealtFault, dealFaults, seededRandom } from "@waybill/testing";
 
 /** Which relay: whichever holds the lease then, or one by its place. */
 export type RelayTarget = "holder" | number;
@@ -42,11 +38,7 @@ export type Fault =
   /** kill -9 to one backend, where sessions are processes: the server throws all others out and recovers. Elsewhere to the server. */
   | { readonly kind: "killBackend"; readonly place: number };
 
-export interface PlannedFault {
-  /** Milliseconds after the load began. */
-  readonly atMs: number;
-  readonly fault: Fault;
-}
+export type PlannedFault = DealtFault<Fault>;
 
 export interface Schedule {
   readonly relays: number;
@@ -87,10 +79,6 @@ const deck: Readonly<Record<Fault["kind"], number>> = {
 };
 
 const needsOurServer: ReadonlySet<Fault["kind"]> = new Set(["killServer", "restartServer", "freezeServer", "killBackend"]);
-
-/** The last faults come this long before the end of the load, so that they hit something. */
-const tailMs = 1_500;
-const minuteMs = 60_000;
 
 export function createSchedule(seed: number, { minutes, isServerOurs, leaseMs }: ScheduleOptions): Schedule {
   const random = seededRandom(seed);
@@ -138,20 +126,6 @@ export function createSchedule(seed: number, { minutes, isServerOurs, leaseMs }:
     }
   };
 
-  const faults: PlannedFault[] = [];
-  for (let minute = 0; minute < minutes; minute += 1) {
-    const part = Math.min(1, minutes - minute);
-    const kinds: Fault["kind"][] = [];
-    for (const [kind, times] of Object.entries(deck) as [Fault["kind"], number][]) {
-      if (needsOurServer.has(kind) && !isServerOurs) continue;
-      // What does not come out whole comes by chance.
-      const wanted = times * part;
-      const count = Math.floor(wanted) + (random.fraction() < wanted % 1 ? 1 : 0);
-      for (let time = 0; time < count; time += 1) kinds.push(kind);
-    }
-    const lengthMs = Math.max(1, part * minuteMs - (minute + 1 >= minutes ? tailMs : 0));
-    for (const kind of kinds) faults.push({ atMs: minute * minuteMs + below(lengthMs), fault: faultOf(kind, minute) });
-  }
-  faults.sort((left, right) => left.atMs - right.atMs);
-  return { relays, writers, connections, faults };
+  const spared = isServerOurs ? deck : { ...deck, ...Object.fromEntries([...needsOurServer].map((kind) => [kind, 0])) };
+  return { relays, writers, connections, faults: dealFaults({ random, deck: spared, minutes, make: faultOf }) };
 }

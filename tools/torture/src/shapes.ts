@@ -2,10 +2,11 @@
  * The shapes of transactions that writers have in the wild, each a way in which a ledger may be written and a reader be fooled. A shape throws when the
  * database fails it; whoever calls it takes a new connection then. What it had not sent COMMIT for is rolled back by that.
  */
+
 import { randomUUID } from "node:crypto";
 import type { Random } from "@waybill/core";
+import { type Session, type SessionSql } from "@waybill/testing";
 import type { Notebook } from "./notebook.ts";
-import type { Session, Sql } from "./session.ts";
 import { anyKey, commit, type Draft, draft, lockKey, put, rollBack } from "./unit.ts";
 
 export interface Desk {
@@ -193,7 +194,7 @@ async function burnedIds(desk: Desk): Promise<void> {
   await session.run("savepoint before_failure");
   const type = `case when i = ${count} then null else 'torture.burned.v1' end`;
   const failing = `insert into waybill_outbox (message_id, type, topic, payload) select ${"%uuid"}, ${type}, 'free', '{}' from (${rowsOf(count)}) as n`;
-  const sql: Sql = { postgres: failing.replace("%uuid", "gen_random_uuid()"), mysql: failing.replace("%uuid", "uuid()") };
+  const sql: SessionSql = { postgres: failing.replace("%uuid", "gen_random_uuid()"), mysql: failing.replace("%uuid", "uuid()") };
   const hasFailed = await session.run(sql).then(
     () => false,
     (error: unknown) => ["23502", "ER_BAD_NULL_ERROR"].includes(String((error as { code?: unknown }).code)),
@@ -219,10 +220,13 @@ async function prepared(desk: Desk): Promise<void> {
   await desk.pause(between(random, 0, 3_000));
   const isCommitted = random.fraction() < 0.7;
   const verb = isCommitted ? "commit" : "rollback";
-  const sql: Sql = { postgres: `${verb} prepared ${name}`, mysql: `xa ${verb} ${name}` };
+  const sql: SessionSql = { postgres: `${verb} prepared ${name}`, mysql: `xa ${verb} ${name}` };
   if (isCommitted) return commit(session, notebook, drafts, sql);
   // Somebody else may have decided otherwise if this fails: only the answer tells.
   await session.run(sql);
+  // Nor does the answer on MySQL and MariaDB: a rollback is not written through, so that after a crash the transaction is prepared again, and is
+  // decided by whoever finds it left over. (Seen with seed 15892 on MariaDB 10.11: killed within three seconds of the answer.)
+  if (session.dialect === "mysql") return;
   notebook.conclude(
     drafts.map(({ meant }) => meant),
     "rolledBack",

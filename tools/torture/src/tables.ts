@@ -1,5 +1,5 @@
 /** What the writers' transactions touch beside the ledger, and which topics and keys there are. */
-import type { Session } from "./session.ts";
+import { type Session } from "@waybill/testing";
 
 /**
  * What a topic's name says about its writers: `ordered`, `slow`, `poison`, `bulk` and `prepared` lock their key's row before they append, `hashed` lets

@@ -7,11 +7,12 @@
  *
  * Keys are locked in statements of their own, before anything is inserted, and in one order everywhere.
  */
+
 import { digest } from "@waybill/auditor";
 import { catalogue, type Message, message, newMessageId, type Random } from "@waybill/core";
 import { append } from "@waybill/outbox";
+import { outcomeOfFailedCommit, type Session, type SessionSql } from "@waybill/testing";
 import type { Meant, Notebook } from "./notebook.ts";
-import type { Session, Sql } from "./session.ts";
 import { type KeyedTopic, keysOf, type Topic } from "./tables.ts";
 
 interface Note {
@@ -94,16 +95,13 @@ export async function put(
   );
 }
 
-/** Errors after which the server has surely not committed, although COMMIT was sent: it said so itself. */
-const refusals: ReadonlySet<unknown> = new Set(["40001", "40P01", "ER_LOCK_DEADLOCK"]);
-
 /** COMMIT, and what its answer says about the messages. Throws what the driver threw, after it was journaled. */
-export async function commit(session: Session, notebook: Notebook, drafts: readonly Draft[], sql: Sql = "commit"): Promise<void> {
+export async function commit(session: Session, notebook: Notebook, drafts: readonly Draft[], sql: SessionSql = "commit"): Promise<void> {
   const meant = drafts.map((one) => one.meant);
   try {
     await session.run(sql);
   } catch (error) {
-    notebook.conclude(meant, refusals.has((error as { code?: unknown }).code) ? "rolledBack" : "unknown");
+    notebook.conclude(meant, outcomeOfFailedCommit(error));
     throw error;
   }
   notebook.conclude(meant, "committed");

@@ -6,7 +6,7 @@
  * `valid`         nothing was found although everything below happened at least so often
  */
 import type { Fault, Verdict } from "@waybill/auditor";
-import type { LeaseJudgement } from "./lease-record.ts";
+import type { LeaseJudgement } from "@waybill/testing";
 import type { Fault as Planned } from "./schedule.ts";
 
 export interface TortureResult {

@@ -4,9 +4,9 @@
  */
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { seededRandom } from "@waybill/testing";
+import { systemClock, wait } from "@waybill/core";
+import { connectSession, type Session, seededRandom } from "@waybill/testing";
 import { openNotebook } from "./notebook.ts";
-import { connectSession, type Session } from "./session.ts";
 import { anyShape, rollBackMany } from "./shapes.ts";
 
 export interface WriterProgramOptions {
@@ -36,17 +36,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   else stopping.abort();
 });
 
-const pause = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    if (stopping.signal.aborted) return resolve();
-    const timer = setTimeout(end, ms);
-    function end(): void {
-      clearTimeout(timer);
-      stopping.signal.removeEventListener("abort", end);
-      resolve();
-    }
-    stopping.signal.addEventListener("abort", end, { once: true });
-  });
+const pause = async (ms: number): Promise<void> => void (await wait(systemClock, ms, stopping.signal));
 
 const note = (name: string): void => {
   done.set(name, (done.get(name) ?? 0) + 1);

@@ -3,6 +3,7 @@
  * them; see the port in `@waybill/inbox`.
  */
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import type { EntityVersion } from "@waybill/core";
 import type { Claim, Claimed, InboxStore } from "@waybill/inbox";
 import { committedValue, type OwnedTx, type Statements, type Units } from "@waybill/sql";
 import { type ContractCase, contractCases } from "./contract-case.ts";
@@ -14,6 +15,8 @@ export interface FiledLetter {
   readonly lane: { readonly topic: string; readonly key: string } | null;
   /** `dead`: it was given up. `held`: it waits behind one, and has no reason of its own. */
   readonly state: "dead" | "held" | "discarded";
+  /** Of one that is not held behind another. Default `rejected`. */
+  readonly reason?: string;
 }
 
 /** Empty tables of a consumer in a database of their own. */
@@ -67,14 +70,19 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
   };
   const claim = (fixture: InboxStoreFixture, given?: Partial<Claim>): Promise<Claimed> =>
     inUnit(fixture, (tx) => fixture.store.claim(tx, claimOf(given)));
+  const claimOne =
+    ({ store }: InboxStoreFixture) =>
+    (tx: OwnedTx): Promise<Claimed> =>
+      store.claim(tx, claimOf());
   /**
    * Two units at the same message: the first holds its row until `end` says how it ends, the second comes meanwhile. `putAside`: its row goes
    * again, and a dead letter is there instead.
    */
-  const sideBySide = async (
+  const sideBySide = async <T>(
     fixture: InboxStoreFixture,
     end: "commit" | "rollback" | "putAside",
-  ): Promise<{ readonly second: Claimed; readonly waited: boolean }> => {
+    claimSecond: (tx: OwnedTx) => Promise<T>,
+  ): Promise<{ readonly second: T; readonly waited: boolean }> => {
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -97,7 +105,7 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
     );
     await claimed;
     let isSecondDone = false;
-    const second = claim(fixture).finally(() => {
+    const second = inUnit(fixture, claimSecond).finally(() => {
       isSecondDone = true;
     });
     // Whoever does not wait answers within this time; it only decides how sharp the case is.
@@ -152,15 +160,21 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
     }),
 
     contractCase("a unit that claims what another is claiming waits, and finds it handled when that one commits", async (fixture) => {
-      deepStrictEqual(await sideBySide(fixture, "commit"), { second: { kind: "handled", isSameContent: true }, waited: true });
+      deepStrictEqual(await sideBySide(fixture, "commit", claimOne(fixture)), {
+        second: { kind: "handled", isSameContent: true },
+        waited: true,
+      });
     }),
 
     contractCase("a unit that claims what another is claiming waits, and has it when that one rolls back", async (fixture) => {
-      deepStrictEqual(await sideBySide(fixture, "rollback"), { second: { kind: "claimed" }, waited: true });
+      deepStrictEqual(await sideBySide(fixture, "rollback", claimOne(fixture)), { second: { kind: "claimed" }, waited: true });
     }),
 
     contractCase("a unit that claims what another is claiming waits, and finds it on file when that one puts it aside", async (fixture) => {
-      deepStrictEqual(await sideBySide(fixture, "putAside"), { second: { kind: "onFile", isSameContent: true }, waited: true });
+      deepStrictEqual(await sideBySide(fixture, "putAside", claimOne(fixture)), {
+        second: { kind: "onFile", isSameContent: true },
+        waited: true,
+      });
       // Nothing of it was kept.
       strictEqual((await inUnit(fixture, (tx) => fixture.store.claimAnyway(tx, claimOf()))).kind, "claimed");
     }),
@@ -196,6 +210,13 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
       deepStrictEqual(await claim(fixture, { lane, waitsBehindDead: false }), { kind: "mustWait" });
     }),
 
+    contractCase("a message waits behind one that its handler holds whether it is asked to or not", async (fixture) => {
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "dead", reason: "held:stocktaking" });
+      const given = claimOf({ lane, waitsBehindDead: false });
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.store.claim(tx, given)), { kind: "mustWait" });
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.store.claimAll(tx, [given])), [{ kind: "mustWait" }]);
+    }),
+
     contractCase("a message waits behind no dead letter that is decided", async (fixture) => {
       await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "discarded" });
       deepStrictEqual(await claim(fixture, { lane }), { kind: "claimed" });
@@ -225,6 +246,111 @@ export function inboxStoreContract({ create }: InboxStoreContractOptions): reado
       deepStrictEqual(await anyway("print 1"), { kind: "claimed" });
       deepStrictEqual(await anyway("print 1"), { kind: "handled", isSameContent: true });
       deepStrictEqual(await anyway("print 2"), { kind: "handled", isSameContent: false });
+    }),
+
+    contractCase("several messages are claimed at once, and what is known about each is told in their order", async (fixture) => {
+      await claim(fixture, { messageId: "handled" });
+      await fixture.file({ messageId: "filed", fingerprint: "print 1", lane: null, state: "dead" });
+      await fixture.file({ messageId: "earlier", fingerprint: "x", lane, state: "dead" });
+      const everything: readonly (readonly [Partial<Claim>, Claimed])[] = [
+        [{ messageId: "new z" }, { kind: "claimed" }],
+        [{ messageId: "handled" }, { kind: "handled", isSameContent: true }],
+        [{ messageId: "waits", lane }, { kind: "mustWait" }],
+        [{ messageId: "filed" }, { kind: "onFile", isSameContent: true }],
+        [{ messageId: "old", createdAtMs: Date.now() - 2 * dayMs }, { kind: "tooOld" }],
+        [{ messageId: "new a", lane: { ...lane, key: "order 2" }, createdAtMs: Date.now() }, { kind: "claimed" }],
+      ];
+      const claims = everything.map(([given]) => claimOf(given));
+      const expected = everything.map(([, known]) => known);
+      await rolledBack(fixture, (tx) => fixture.store.claimAll(tx, claims));
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.store.claimAll(tx, claims)), expected);
+      // Those that something speaks against have left no row.
+      const again = await inUnit(fixture, (tx) => fixture.store.claimAll(tx, claims));
+      deepStrictEqual(
+        again,
+        expected.map((known) => (known.kind === "claimed" ? { kind: "handled", isSameContent: true } : known)),
+      );
+      const other = claims.map((given) => ({ ...given, fingerprint: "print 2" }));
+      const [first, , , filed] = await inUnit(fixture, (tx) => fixture.store.claimAll(tx, other));
+      deepStrictEqual(
+        [first, filed],
+        [
+          { kind: "handled", isSameContent: false },
+          { kind: "onFile", isSameContent: false },
+        ],
+      );
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.store.claimAll(tx, [])), []);
+    }),
+
+    contractCase("of several messages, those of a lane that may skip wait behind held ones only", async (fixture) => {
+      await fixture.file({ messageId: "dead", fingerprint: "x", lane, state: "dead" });
+      const held = { ...lane, key: "order 2" };
+      await fixture.file({ messageId: "held", fingerprint: "x", lane: held, state: "held" });
+      const claims = [
+        claimOf({ messageId: "1", lane, waitsBehindDead: false }),
+        claimOf({ messageId: "2", lane: held, waitsBehindDead: false }),
+      ];
+      deepStrictEqual(await inUnit(fixture, (tx) => fixture.store.claimAll(tx, claims)), [{ kind: "claimed" }, { kind: "mustWait" }]);
+    }),
+
+    contractCase("ids that differ in a space at the end, in case or in an accent are claimed side by side", async (fixture) => {
+      const claims = ["a", "a ", "A", "\u00e1", "a\u0301"].map((messageId) => claimOf({ messageId }));
+      const kinds = async (): Promise<readonly string[]> =>
+        (await inUnit(fixture, (tx) => fixture.store.claimAll(tx, claims))).map(({ kind }) => kind);
+      deepStrictEqual(await kinds(), ["claimed", "claimed", "claimed", "claimed", "claimed"]);
+      deepStrictEqual(await kinds(), ["handled", "handled", "handled", "handled", "handled"]);
+    }),
+
+    contractCase("what several claims find when another unit has one of their messages is what that unit came to", async (fixture) => {
+      const both = [claimOf({ messageId: "message 0" }), claimOf()];
+      const claimBoth = (tx: OwnedTx): Promise<readonly Claimed[]> => fixture.store.claimAll(tx, both);
+      deepStrictEqual((await sideBySide(fixture, "putAside", claimBoth)).second, [
+        { kind: "claimed" },
+        { kind: "onFile", isSameContent: true },
+      ]);
+    }),
+
+    contractCase("several claims are taken back at once, and others stay", async (fixture) => {
+      const ids = ["message 1", "message 2", "message 3"];
+      await inUnit(fixture, async (tx) => {
+        await fixture.store.claimAll(
+          tx,
+          ids.map((messageId) => claimOf({ messageId })),
+        );
+        await fixture.store.unclaimAll(tx, ["message 1", "message 3"]);
+        await fixture.store.unclaimAll(tx, []);
+      });
+      const prints = ids.map((messageId) => ({ messageId, fingerprint: "print 1" }));
+      deepStrictEqual(await fixture.store.areHandled(fixture.database, prints), [false, true, false]);
+      const others = prints.map((print) => ({ ...print, fingerprint: "print 2" }));
+      deepStrictEqual(await fixture.store.areHandled(fixture.database, others), [false, false, false]);
+      deepStrictEqual(await fixture.otherStore.areHandled(fixture.database, prints), [false, false, false]);
+    }),
+
+    contractCase("a version is raised once, for each consumer and entity, and never lowered", async (fixture) => {
+      const raise = (store: InboxStore, ...versions: readonly EntityVersion[]): Promise<readonly boolean[]> =>
+        inUnit(fixture, (tx) => store.raiseVersions(tx, versions));
+      const of = (entity: string, version: bigint, topic = "stock"): EntityVersion => ({ topic, entity, version });
+      const { store, otherStore } = fixture;
+      await rolledBack(fixture, (tx) => store.raiseVersions(tx, [of("a", 9n)]));
+      deepStrictEqual(await raise(store, of("b", 0n), of("a", 2n), of("a", 2n), of("a", 1n), of("a", 3n)), [
+        true,
+        true,
+        false,
+        false,
+        true,
+      ]);
+      deepStrictEqual(await raise(store, of("a", 3n), of("b", 1n), of("a", 4n)), [false, true, true]);
+      deepStrictEqual(await raise(store, of("a", 3n)), [false]);
+      deepStrictEqual(await raise(store, of("a", 2n ** 63n - 1n)), [true]);
+      deepStrictEqual(await raise(store, of("a", 2n ** 63n - 2n)), [false]);
+      const apart = [of("a", 1n, "prices"), of("A", 1n), of("a ", 1n), of("\u00e1", 1n)];
+      deepStrictEqual(
+        await raise(store, ...apart),
+        apart.map(() => true),
+      );
+      deepStrictEqual(await raise(otherStore, of("a", 1n)), [true]);
+      deepStrictEqual(await raise(store), []);
     }),
 
     contractCase("a claim that is taken back in its unit is none", async (fixture) => {

@@ -1,24 +1,26 @@
 /**
- * One connection of the application that uses the ledger: what writers and the run itself work with. Raw drivers, nothing of the product in between.
+ * One connection of an application: what writers of a fault run work with, and the run itself. Raw drivers, nothing of the product in between,
+ * the same on PostgreSQL, MySQL and MariaDB, and a way to lose it at any moment.
  */
 import type { Socket } from "node:net";
+import type { PgClient } from "@waybill/sql";
 import { createConnection } from "mysql2/promise";
-import pg from "pg";
+import { Client } from "pg";
 
-export type Dialect = "postgres" | "mysql";
-export type Row = Readonly<Record<string, unknown>>;
+export type SessionDialect = "postgres" | "mysql";
+export type SessionRow = Readonly<Record<string, unknown>>;
 
 /** One statement, said in both dialects. `?` stands for a value in both. */
-export type Sql = string | Readonly<Record<Dialect, string>>;
+export type SessionSql = string | Readonly<Record<SessionDialect, string>>;
 
 export interface Session {
-  readonly dialect: Dialect;
-  /** What `append` takes, between begin and commit. */
-  readonly handle: pg.Client;
+  readonly dialect: SessionDialect;
+  /** What `append` takes, between begin and commit. A mysql2 connection fits it as well; one type stands for both. */
+  readonly handle: PgClient;
   /** 64-bit numbers come as text. */
-  run(sql: Sql, values?: readonly unknown[]): Promise<readonly Row[]>;
+  run(sql: SessionSql, values?: readonly unknown[]): Promise<readonly SessionRow[]>;
   /** Sends a statement and cuts the connection in the same step: nobody will know what became of it. */
-  runUnheard(sql: Sql): void;
+  runUnheard(sql: SessionSql): void;
   /** Cuts the connection, as the kernel does for a process that was killed. What is under way rejects. */
   cut(): void;
   end(): Promise<void>;
@@ -27,17 +29,25 @@ export interface Session {
 const connectDeadlineMs = 5_000;
 const lockWaitSeconds = 10;
 
-export const dialectOf = (url: string): Dialect => (url.startsWith("postgres") ? "postgres" : "mysql");
+export const sessionDialect = (url: string): SessionDialect => (url.startsWith("postgres") ? "postgres" : "mysql");
 
 /** Rejects if nobody answers in time. */
 export function connectSession(url: string): Promise<Session> {
-  return dialectOf(url) === "postgres" ? connectPostgres(url) : connectMysql(url);
+  return sessionDialect(url) === "postgres" ? connectPostgres(url) : connectMysql(url);
 }
 
-const textOf = (sql: Sql, dialect: Dialect): string => (typeof sql === "string" ? sql : sql[dialect]);
+/** Errors after which the server has surely not committed, although COMMIT was sent: it said so itself. */
+const refusals: ReadonlySet<unknown> = new Set(["40001", "40P01", "ER_LOCK_DEADLOCK"]);
+
+/** How a transaction ended whose COMMIT was sent and rejected with this error. */
+export function outcomeOfFailedCommit(error: unknown): "rolledBack" | "unknown" {
+  return refusals.has((error as { readonly code?: unknown } | null)?.code) ? "rolledBack" : "unknown";
+}
+
+const textOf = (sql: SessionSql, dialect: SessionDialect): string => (typeof sql === "string" ? sql : sql[dialect]);
 
 async function connectPostgres(url: string): Promise<Session> {
-  const client = new pg.Client({
+  const client = new Client({
     connectionString: url,
     connectionTimeoutMillis: connectDeadlineMs,
     lock_timeout: lockWaitSeconds * 1_000,
@@ -51,7 +61,7 @@ async function connectPostgres(url: string): Promise<Session> {
     async run(sql, values = []) {
       let place = 0;
       const text = textOf(sql, "postgres").replaceAll("?", () => `$${++place}`);
-      return (await client.query(text, [...values])).rows as Row[];
+      return (await client.query(text, [...values])).rows as SessionRow[];
     },
     runUnheard(sql) {
       client.query(textOf(sql, "postgres")).catch(() => undefined);
@@ -76,11 +86,10 @@ async function connectMysql(url: string): Promise<Session> {
   await connection.query(`set session innodb_lock_wait_timeout = ${lockWaitSeconds}`);
   return {
     dialect: "mysql",
-    // A mysql2 connection fits `append` as well; one type stands for both.
-    handle: connection as unknown as pg.Client,
+    handle: connection as unknown as PgClient,
     async run(sql, values = []) {
       const [rows] = await connection.query(textOf(sql, "mysql"), [...values]);
-      return Array.isArray(rows) ? (rows as Row[]) : [];
+      return Array.isArray(rows) ? (rows as SessionRow[]) : [];
     },
     runUnheard(sql) {
       connection.query(textOf(sql, "mysql")).catch(() => undefined);

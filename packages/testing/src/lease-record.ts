@@ -1,13 +1,18 @@
 /**
  * Who held the lease and who wrote the cursor, noted by a trigger in the transaction that did it, in the order in which it took effect: what a
- * zombie wrote shows here, whatever the fence was supposed to do.
+ * zombie wrote shows here, whatever the fence was supposed to do. For a database with one subscription.
  *
  *     epoch 4   acquired by backend 71 · saved by 71 · renewed by 71
  *     epoch 5   acquired by backend 80 · saved by 80 · saved by 71 ◀── a zombie
  *
  * A relay acquires, renews and saves over one connection, and begins a new epoch when it gets another; it may release over another.
  */
-import type { Row, Session } from "./session.ts";
+
+/** A connection beside the relays. */
+export interface LeaseRecordClient {
+  readonly dialect: "postgres" | "mysql";
+  run(sql: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+}
 
 const note = (backend: string): string =>
   `insert into lease_write (epoch, owner, last_id, backend) values (new.epoch, new.owner, new.last_id, ${backend})`;
@@ -39,8 +44,9 @@ const triggers = {
   ],
 } as const;
 
-export async function createLeaseRecord(session: Session): Promise<void> {
-  for (const statement of triggers[session.dialect]) await session.run(statement);
+/** From now on every write to `waybill_subscription` is noted, in a table `lease_write` beside it. */
+export async function createLeaseRecord(client: LeaseRecordClient): Promise<void> {
+  for (const statement of triggers[client.dialect]) await client.run(statement);
 }
 
 export interface LeaseWrite {
@@ -51,9 +57,9 @@ export interface LeaseWrite {
 }
 
 /** In the order in which they took effect. */
-export async function readLeaseWrites(session: Session): Promise<readonly LeaseWrite[]> {
-  const rows = await session.run("select epoch, owner, last_id, backend from lease_write order by place");
-  return rows.map((row: Row) => ({
+export async function readLeaseWrites(client: LeaseRecordClient): Promise<readonly LeaseWrite[]> {
+  const rows = await client.run("select epoch, owner, last_id, backend from lease_write order by place");
+  return rows.map((row) => ({
     epoch: Number(row["epoch"]),
     owner: row["owner"] as string | null,
     lastId: Number(row["last_id"]),
@@ -64,10 +70,11 @@ export async function readLeaseWrites(session: Session): Promise<readonly LeaseW
 export interface LeaseJudgement {
   /** How often the lease went to an owner that was not the last one. */
   readonly takeovers: number;
-  /** Writes under an epoch that was over, by another connection than the one that acquired it, or of a cursor that goes back. */
+  /** Writes under an epoch that was over, by another connection than the one that acquired it (but for a release), or of a cursor that goes back. */
   readonly zombieWrites: readonly LeaseWrite[];
 }
 
+/** Of the writes to one subscription's row. */
 export function judgeLease(writes: readonly LeaseWrite[]): LeaseJudgement {
   let epoch = 0;
   let holder = 0;

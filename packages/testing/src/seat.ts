@@ -4,10 +4,12 @@
  *     started ──kill──▶ gone ──start──▶ started ──stop(forMs)──▶ frozen ──▶ goes on
  *        └── ends by itself: told, with what it wrote, and started again
  */
-import { type Child, type ChildEvent, startChild } from "@waybill/testing";
+import { type Child, type ChildEnd, type ChildEvent, type StartChildOptions, startChild } from "./child.ts";
 
 export interface Seat {
   readonly name: string;
+  /** Null while nothing runs here. */
+  pid(): number | null;
   /** Does nothing while it runs. */
   start(): Promise<void>;
   /** False: nothing was running. */
@@ -17,6 +19,8 @@ export interface Seat {
   /** SIGSTOP, and SIGCONT after that. False: it was gone before. */
   stop(forMs: number): Promise<boolean>;
   tell(line: string): void;
+  /** What runs here has ended, or nothing ran. False at the deadline. Another start may follow. */
+  gone(deadlineMs: number): Promise<boolean>;
   /** Waits for its end, after which it is not started again; false at the deadline. */
   ends(deadlineMs: number): Promise<boolean>;
   /** Kills what runs, for good. */
@@ -26,12 +30,18 @@ export interface Seat {
 /** What cannot run at all is not started again and again at once. */
 const restartAfterMs = 1_000;
 
+/** How a seat's process is started. */
+export interface SeatCommand extends Pick<StartChildOptions, "args" | "env" | "nodeArgs"> {
+  readonly program: string;
+}
+
 export interface SeatOptions {
   readonly name: string;
-  readonly program: string;
-  /** Asked at each start. */
-  readonly args: (start: number) => object;
+  /** Asked at each start, which are counted from 1. */
+  readonly command: (start: number) => SeatCommand;
   readonly onEvent: (event: ChildEvent) => void;
+  /** An end that nobody here brought about and that was meant all the same: it is no crash, and the seat stays empty. Default: none is. */
+  readonly isMeant?: (end: ChildEnd) => boolean;
   /** It ended by itself, with this word about how, and what it wrote last. */
   readonly onCrash: (how: string, output: string) => void;
 }
@@ -43,7 +53,7 @@ interface Running {
   isExpected: boolean;
 }
 
-export function createSeat({ name, program, args, onEvent, onCrash }: SeatOptions): Seat {
+export function createSeat({ name, command, onEvent, onCrash, isMeant = () => false }: SeatOptions): Seat {
   let running: Running | null = null;
   let starts = 0;
   let isClosed = false;
@@ -53,7 +63,8 @@ export function createSeat({ name, program, args, onEvent, onCrash }: SeatOption
     const mine: Running = { child: null, isExpected: false };
     running = mine;
     starts += 1;
-    const child = await startChild(program, { args: [JSON.stringify(args(starts))], onEvent });
+    const { program, ...how } = command(starts);
+    const child = await startChild(program, { ...how, onEvent });
     mine.child = child;
     if (isClosed) {
       mine.isExpected = true;
@@ -62,14 +73,14 @@ export function createSeat({ name, program, args, onEvent, onCrash }: SeatOption
     child.exited
       .then(async ({ code, signal }) => {
         if (running === mine) running = null;
-        if (mine.isExpected) return;
+        if (mine.isExpected || isMeant({ code, signal })) return;
         onCrash(`${name} ended by itself, ${signal ?? `exit code ${code}`}`, child.output());
         await new Promise((resolve) => setTimeout(resolve, restartAfterMs));
         await start();
       })
       .catch((error: unknown) => onCrash(`${name} could not be started again`, String(error)));
   };
-  const gone = (child: Child, deadlineMs: number): Promise<boolean> =>
+  const hasGone = (child: Child, deadlineMs: number): Promise<boolean> =>
     new Promise((resolve) => {
       const deadline = setTimeout(() => resolve(false), deadlineMs);
       child.exited
@@ -91,22 +102,27 @@ export function createSeat({ name, program, args, onEvent, onCrash }: SeatOption
 
   return {
     name,
+    pid: () => running?.child?.pid ?? null,
     start,
     kill,
+    gone: async (deadlineMs) => {
+      const child = running?.child;
+      return child === null || child === undefined || hasGone(child, deadlineMs);
+    },
     async end(deadlineMs) {
       const mine = running;
       if (mine === null || mine.child === null) return null;
       mine.isExpected = true;
       mine.child.kill("SIGCONT");
       mine.child.kill("SIGTERM");
-      if (!(await gone(mine.child, deadlineMs))) mine.child.kill("SIGKILL");
+      if (!(await hasGone(mine.child, deadlineMs))) mine.child.kill("SIGKILL");
       return (await mine.child.exited).code;
     },
     async stop(forMs) {
       const mine = running;
       if (mine === null || mine.child === null) return false;
       mine.child.kill("SIGSTOP");
-      const isGone = await gone(mine.child, forMs);
+      const isGone = await hasGone(mine.child, forMs);
       mine.child.kill("SIGCONT");
       return !isGone;
     },
@@ -118,7 +134,7 @@ export function createSeat({ name, program, args, onEvent, onCrash }: SeatOption
       const mine = running;
       if (mine === null || mine.child === null) return true;
       mine.isExpected = true;
-      return gone(mine.child, deadlineMs);
+      return hasGone(mine.child, deadlineMs);
     },
     async close() {
       isClosed = true;

@@ -1,0 +1,207 @@
+/**
+ * Messages of a scenario's own, and the command line's relay that delivers them: for questions about single messages, where load L has too many.
+ *
+ *     scenario ──rows, in plain SQL──▶ ledger ──▶ relay ──▶ wherever `transport` says ──▶ received ──▶ audit
+ */
+import { digest, type History, type Intent, type Received, readBusinessRows, readLedger, type SubscriptionState } from "@waybill/auditor";
+import { newMessageId } from "@waybill/core";
+import { type DeadLetterFilter, discardDeadLetters } from "@waybill/dead-letter";
+import { namespace } from "@waybill/sql";
+import {
+  type ChildEnd,
+  type ChildEvent,
+  createSeat,
+  type FaultProxy,
+  leasesEnd,
+  readLedgerStanding,
+  type Seat,
+  startFaultProxy,
+  waitUntil,
+} from "@waybill/testing";
+import { ownPrograms, type Told } from "./load.ts";
+import type { Place } from "./place.ts";
+import type { Rig } from "./rig.ts";
+
+/** A row as any program may write it. */
+export interface NewRow {
+  readonly topic: string;
+  readonly key: string | null;
+  /** Default `reliability.noted.v1`. */
+  readonly type?: string;
+  /** JSON text, or what is none. Default: none. */
+  readonly headers?: string | null;
+  readonly payload?: string;
+}
+
+export interface DeliveryOptions {
+  /** The relay's. */
+  readonly transport: string;
+  readonly relayArgs?: readonly string[];
+  /** Default 10 000: a busy machine keeps it. */
+  readonly leaseMs?: number;
+  /** What the destination has noted. */
+  readonly received: () => readonly Received[];
+  /** As the relay is configured; default `hold`. */
+  readonly keyPolicy?: SubscriptionState["keyPolicy"];
+  /** Tells every event. Default false. */
+  readonly tellsAll?: boolean;
+}
+
+export interface Delivery {
+  readonly place: Place;
+  /** Not started yet. */
+  readonly relay: Seat;
+  /** The relay's way to the database. */
+  readonly link: FaultProxy;
+  /** What the relay is given further from its next start on. */
+  relayArgs: readonly string[];
+  readonly told: readonly Told[];
+  /** Commits them, in this order, and answers their message ids. */
+  write(rows: readonly NewRow[]): Promise<readonly string[]>;
+  /** The next event like this, of those told from now on or since `from`. */
+  waitFor(
+    predicate: (event: ChildEvent) => boolean,
+    options: { readonly what: string; readonly deadlineMs?: number; readonly from?: number },
+  ): Promise<Told>;
+  /** The relay dies at an event, the nth from now on, and is no crash. It tells every event only with `tellsAll`. */
+  dieAt(event: string, nth?: number): void;
+  /** Everything is published, and nothing waits for anybody. */
+  isQuiet(deadlineMs?: number): Promise<void>;
+  /** Stops the relay and has everything judged. */
+  end(): Promise<History>;
+}
+
+const rowsMax = 200;
+const endDeadlineMs = 30_000;
+const quietDeadlineMs = 60_000;
+
+export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<Delivery> {
+  const { transport, leaseMs = 10_000, received, keyPolicy = "hold", tellsAll = false } = options;
+  const place = await rig.openPlace();
+  await place.ask((session) => session.run("create table note (message_id char(36) primary key)"));
+  const intents: Intent[] = [];
+  const told: Told[] = [];
+  const crashes: string[] = [];
+  let isDoomed = false;
+  const isMeant = ({ signal }: ChildEnd): boolean => {
+    const meant = isDoomed && signal === "SIGKILL";
+    isDoomed = false;
+    return meant;
+  };
+  const fixed = `--admin off --hole-fence-after-ms 1000 --save-ms 100 --lease-ms ${leaseMs} --log-level ${tellsAll ? "debug" : "info"}`;
+  const args = ["relay", ...fixed.split(" ")];
+  const { hostname, port } = new URL(place.url);
+  const link = await startFaultProxy({ target: { host: hostname, port: Number(port || (place.dialect === "postgres" ? 5432 : 3306)) } });
+  rig.defer(() => link.stop());
+  const relay = createSeat({
+    name: "relay",
+    command: () => ({
+      program: ownPrograms.cli,
+      args: [...args, ...delivery.relayArgs],
+      env: { WAYBILL_DATABASE: link.url(place.url), WAYBILL_TRANSPORT: transport },
+      nodeArgs: ["--import", new URL("./failpoint-preload.js", import.meta.url).href],
+    }),
+    onEvent: (event) => told.push({ who: "relay", atMs: performance.now(), event }),
+    isMeant,
+    onCrash: (how, output) => {
+      crashes.push(how);
+      rig.say(`${how}. It wrote:\n${output}`);
+    },
+  });
+  rig.defer(() => relay.close());
+  const keyColumn = place.dialect === "postgres" ? "key" : "`key`";
+
+  const delivery: Delivery = {
+    place,
+    relay,
+    link,
+    relayArgs: options.relayArgs ?? [],
+    told,
+    async write(rows) {
+      const made = rows.map((row) => ({ messageId: newMessageId(), type: "reliability.noted.v1", headers: null, payload: "{}", ...row }));
+      await place.ask(async (session) => {
+        await session.run("begin");
+        for (let at = 0; at < made.length; at += rowsMax) {
+          const some = made.slice(at, at + rowsMax);
+          const values = some.flatMap(({ messageId, type, topic, key, headers, payload }) => [
+            messageId,
+            type,
+            topic,
+            key,
+            headers,
+            payload,
+          ]);
+          const each = `(${place.dialect === "postgres" ? "?::uuid" : "?"}, ?, ?, ?, ?, ?)`;
+          const columns = `message_id, type, topic, ${keyColumn}, headers, payload`;
+          await session.run(`insert into waybill_outbox (${columns}) values ${some.map(() => each).join(", ")}`, values);
+          await session.run(
+            `insert into note values ${some.map(() => "(?)").join(", ")}`,
+            some.map(({ messageId }) => messageId),
+          );
+        }
+        await session.run("commit");
+      });
+      for (const { messageId, topic, key, payload } of made)
+        intents.push({ messageId, topic, key, outcome: "committed", payloadDigest: digest(Buffer.from(payload, "utf8")) });
+      return made.map(({ messageId }) => messageId);
+    },
+    waitFor(predicate, { what, deadlineMs = 30_000, from = told.length }) {
+      let looked = from;
+      const find = (): Told | null => {
+        rig.signal.throwIfAborted();
+        for (; looked < told.length; looked += 1) {
+          const one = told[looked] as Told;
+          if (predicate(one.event)) return one;
+        }
+        return null;
+      };
+      return waitUntil(find, { what, deadlineMs });
+    },
+    dieAt(event, nth = 1) {
+      isDoomed = true;
+      relay.tell(`dieAt ${event} ${nth} SIGKILL`);
+    },
+    async isQuiet(deadlineMs = quietDeadlineMs) {
+      const look = async (): Promise<boolean> => {
+        rig.signal.throwIfAborted();
+        return (await place.ask(readLedgerStanding)).isQuiet;
+      };
+      await waitUntil(look, { what: "everything is published and decided", deadlineMs, intervalMs: 200 });
+    },
+    async end() {
+      if (relay.pid() !== null) {
+        const code = await relay.end(endDeadlineMs);
+        rig.demand(`QS the relay did not end when it was told, exit code ${code}`, code === 0);
+      }
+      rig.demand(`the relay ended by itself: ${crashes.join(", ")}`, crashes.length === 0);
+      rig.demand("QS a lease is still held", await leasesEnd(place.ask, 4 * leaseMs));
+      const ledger = await readLedger({ url: place.url });
+      const history: History = {
+        ...ledger,
+        subscriptions: ledger.subscriptions.map((each) => ({ ...each, keyPolicy })),
+        intents,
+        businessRows: await readBusinessRows({ url: place.url }, { sql: "select message_id from note" }),
+        received: received(),
+        consumers: [],
+        effects: [],
+        faults: rig.faults,
+      };
+      rig.judge(history);
+      return history;
+    },
+  };
+  return delivery;
+}
+
+/** Names the product's tables of a place, for what operators do. */
+export const spaceOf = ({ database }: Place) => namespace(database.dialect);
+
+/** Gives up for good what a relay could not publish. */
+export async function discardAll(place: Place, filter: Pick<DeadLetterFilter, "reason" | "messageId">): Promise<void> {
+  await discardDeadLetters(
+    place.database,
+    spaceOf(place),
+    { origin: "relay", ...filter },
+    { who: "reliability", why: "it can never be sent" },
+  );
+}

@@ -1,0 +1,41 @@
+/**
+ * Where a process under test dies, or stops, at an event of its own: armed while it runs, by a line on its stdin.
+ *
+ *     dieAt inbox.committing 3 SIGKILL        at the third such event from now on
+ *
+ * Events are told synchronously between the steps of an engine, so nothing of the next step has happened.
+ */
+import { createInterface } from "node:readline";
+
+export interface Failpoint {
+  /** Takes the line; false: it is no order to die. */
+  arm(line: string): boolean;
+  /** Says that an event happened. Does not return from SIGKILL. */
+  pass(name: string): void;
+}
+
+export function createFailpoint(): Failpoint {
+  let armed: { readonly name: string; left: number; readonly signal: NodeJS.Signals } | null = null;
+  return {
+    arm(line) {
+      const [word, name, nth = "1", signal = "SIGKILL"] = line.split(" ");
+      if (word !== "dieAt" || name === undefined) return false;
+      armed = { name, left: Number(nth), signal: signal as NodeJS.Signals };
+      return true;
+    },
+    pass(name) {
+      if (armed === null || armed.name !== name) return;
+      armed.left -= 1;
+      if (armed.left > 0) return;
+      const { signal } = armed;
+      armed = null;
+      process.kill(process.pid, signal);
+    },
+  };
+}
+
+/** Reads lines of stdin without keeping the process alive. */
+export function onStdinLine(take: (line: string) => void): void {
+  createInterface({ input: process.stdin }).on("line", take);
+  (process.stdin as { unref?: () => void }).unref?.();
+}

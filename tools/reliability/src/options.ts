@@ -1,0 +1,112 @@
+/** What the command line of the rig asks for. */
+import { parseArgs } from "node:util";
+import { type BrokerName, brokerNames, type Choice, type DatabaseName, databaseNames } from "./pair.ts";
+
+/** Wrong usage; the message says what. */
+export class UsageError extends Error {}
+
+export const usage = `usage: npm run chaos -- [options]              random faults over load L
+       npm run scenario -- CODE [options]      one scenario, such as R64
+       npm run scenarios -- [options]          all of them in their scaled forms, one after the other
+  --seed <n>        what is done, and when, follows from it (default: a random one, which is printed)
+  --minutes <n>     chaos: how long there is load, from 0.2 to 600; what waits then is brought to rest and judged after it (default 5)
+  --database <d>    ${databaseNames.join(", ")}: a server of our own, which is killed and restarted, too; or postgres://… or mysql://…: a server where
+                    databases may be made and removed (default: postgres, or the first that a scenario can run on)
+  --broker <b>      ${brokerNames.join(", ")}: one of our own; or kafka://… or amqp://… (default: rabbitmq, or the first that a scenario can run on)
+  --full            scenario: as long and as often as its claim needs, not scaled to a minute
+  --repeat <n>      scenario: so many times in a row, each with the next seed (default 1)
+  --json            print the result as the last line of stdout
+  --help
+Exit code 0 valid · 1 violated · 2 wrong usage · 3 inconclusive.`;
+
+export interface RigCommand {
+  readonly command: "chaos" | "scenario" | "scenarios";
+  /** Of the one scenario. */
+  readonly code: string | null;
+  readonly seed: number | null;
+  readonly minutes: number;
+  readonly database: Choice<DatabaseName> | null;
+  readonly broker: Choice<BrokerName> | null;
+  readonly isFull: boolean;
+  readonly repeat: number;
+  readonly isJson: boolean;
+}
+
+/** Reads the arguments; null: help is wanted. Throws `UsageError`. */
+export function readOptions(args: readonly string[]): RigCommand | null {
+  const { values, positionals } = parse(args);
+  if (values.help === true) return null;
+  const [command, code, ...rest] = positionals;
+  if (command !== "chaos" && command !== "scenario" && command !== "scenarios")
+    throw new UsageError("the first word is chaos, scenario or scenarios");
+  if ((command === "scenario") !== (code !== undefined) || rest.length > 0)
+    throw new UsageError("a scenario is named by its one code, such as R64");
+  if (command !== "chaos" && values.minutes !== undefined)
+    throw new UsageError("--minutes is for chaos: a scenario has a scaled and a --full form");
+  if (command !== "scenario" && (values.full === true || values.repeat !== undefined))
+    throw new UsageError("--full and --repeat are for one scenario");
+  return {
+    command,
+    code: code ?? null,
+    seed: values.seed === undefined ? null : seedOf(values.seed),
+    minutes: minutesOf(values.minutes ?? "5"),
+    database: values.database === undefined ? null : databaseOf(values.database),
+    broker: values.broker === undefined ? null : brokerOf(values.broker),
+    isFull: values.full === true,
+    repeat: repeatOf(values.repeat ?? "1"),
+    isJson: values.json === true,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        seed: { type: "string" },
+        minutes: { type: "string" },
+        database: { type: "string" },
+        broker: { type: "string" },
+        full: { type: "boolean" },
+        repeat: { type: "string" },
+        json: { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : "unknown option");
+  }
+}
+
+function seedOf(text: string): number {
+  const seed = Number(text);
+  if (/^\d{1,10}$/.test(text) && seed < 2 ** 32) return seed;
+  throw new UsageError("--seed must be a whole number below 4294967296");
+}
+
+function minutesOf(text: string): number {
+  const minutes = Number(text);
+  if (/^\d{1,3}(\.\d+)?$/.test(text) && minutes >= 0.2 && minutes <= 600) return minutes;
+  throw new UsageError("--minutes must be a number from 0.2 to 600");
+}
+
+function repeatOf(text: string): number {
+  const repeat = Number(text);
+  if (/^\d{1,3}$/.test(text) && repeat >= 1) return repeat;
+  throw new UsageError("--repeat must be a whole number from 1 to 999");
+}
+
+function databaseOf(text: string): Choice<DatabaseName> {
+  const server = databaseNames.find((name) => name === text);
+  if (server !== undefined) return { server };
+  if (/^(?:postgres|postgresql|mysql|mariadb):\/\//.test(text)) return { url: text };
+  throw new UsageError(`--database must be ${databaseNames.join(", ")}, or a URL that begins with postgres:// or mysql://`);
+}
+
+function brokerOf(text: string): Choice<BrokerName> {
+  const server = brokerNames.find((name) => name === text);
+  if (server !== undefined) return { server };
+  if (/^(?:amqps?|kafka):\/\//.test(text)) return { url: text };
+  throw new UsageError(`--broker must be ${brokerNames.join(", ")}, or a URL that begins with kafka:// or amqp://`);
+}

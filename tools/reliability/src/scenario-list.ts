@@ -1,0 +1,26 @@
+/** All scenarios that there are, by code. */
+import type { Scenario } from "./scenario.ts";
+import { relayKilled } from "./scenarios/r33-relay-killed.ts";
+import { poison } from "./scenarios/r50-poison.ts";
+import { topicMissing } from "./scenarios/r51-topic-missing.ts";
+import { keyFails } from "./scenarios/r54-key-fails.ts";
+import { headDead } from "./scenarios/r56-head-dead.ts";
+import { slowDestination } from "./scenarios/r57-slow-destination.ts";
+import { httpAnswers } from "./scenarios/r62-http-answers.ts";
+import { hostileEndpoints } from "./scenarios/r63-hostile-endpoints.ts";
+import { consumerKilled } from "./scenarios/r64-consumer-killed.ts";
+
+export const scenarios: readonly Scenario[] = [
+  relayKilled,
+  poison,
+  topicMissing,
+  keyFails,
+  headDead,
+  slowDestination,
+  httpAnswers,
+  hostileEndpoints,
+  consumerKilled,
+];
+
+/** Undefined: there is none of this code. */
+export const scenarioOf = (code: string): Scenario | undefined => scenarios.find((one) => one.code.toLowerCase() === code.toLowerCase());

@@ -1,0 +1,70 @@
+/**
+ * R51. A topic is missing at the broker while messages for it come, and is made later: other topics do not notice, none of its messages uses up a try
+ * (there is only one), and all are published without anybody's help.
+ */
+import { randomBytes } from "node:crypto";
+import { type Received, tapKafka, tapRabbitmq } from "@waybill/auditor";
+import { openBrokerTopics, waitUntil } from "@waybill/testing";
+import { measureArrivals } from "../arrival-times.ts";
+import { openDelivery } from "../delivery.ts";
+import { scenario } from "../scenario.ts";
+
+export const topicMissing = scenario({
+  code: "R51",
+  title: "messages for a topic that is missing wait for it, use up nothing, and make no other topic wait",
+  databases: ["postgres", "mariadb", "mysql"],
+  brokers: ["kafka", "rabbitmq"],
+  scaled: { missing: 50, rounds: 60, everyMs: 100, slowerMaxMs: 1_000, recoveredMaxMs: 10_000 },
+  full: { missing: 10_000, rounds: 36_000, everyMs: 100, slowerMaxMs: 1_000, recoveredMaxMs: 10_000 },
+  async play(rig, { missing, rounds, everyMs, slowerMaxMs, recoveredMaxMs }) {
+    const { broker } = rig.servers;
+    const name = `reliability-${randomBytes(4).toString("hex")}`;
+    const topics = { there: `${name}-there`, missing: `${name}-missing` };
+    const received: Received[] = [];
+    const firstMs = new Map<string, number>();
+    const onReceived = (one: Received): void => {
+      received.push(one);
+      if (!firstMs.has(one.messageId)) firstMs.set(one.messageId, performance.now());
+    };
+    /** Makes a topic, and notes all that it gets. */
+    const make = async (topic: string): Promise<{ readonly readToEnd: () => Promise<void> }> => {
+      const made = await openBrokerTopics({ url: broker.url, topics: [topic], partitions: 2, queues: [] });
+      rig.defer(() => made.remove());
+      const tap = await (broker.kind === "kafka"
+        ? tapKafka({ subscription: "default", onReceived, brokers: new URL(broker.url).host.split(","), topics: [topic] })
+        : tapRabbitmq({ subscription: "default", onReceived, url: broker.url, exchanges: [topic] }));
+      rig.defer(() => tap.close());
+      return tap;
+    };
+    const there = await make(topics.there);
+    const topology = broker.kind === "rabbitmq" ? ["--rabbitmq-topology", "check"] : [];
+    const relayArgs = ["--attempts-max", "1", ...topology];
+    const delivery = await openDelivery(rig, { transport: broker.url, relayArgs, received: () => received });
+    const rows = (round: number) => [{ topic: topics.there, key: `key-${round % 7}` }];
+    const measure = (): Promise<number> =>
+      measureArrivals(rig, delivery, { rounds, everyMs, rows, arrivedMs: (messageId) => firstMs.get(messageId) });
+    await delivery.relay.start();
+    await delivery.write([{ topic: topics.there, key: null }]);
+    await waitUntil(() => received.length > 0 || rig.signal.aborted, { what: "the relay is at work", deadlineMs: 60_000 });
+    const before = await measure();
+    const ids = await delivery.write(Array.from({ length: missing }, (_, index) => ({ topic: topics.missing, key: `key-${index % 7}` })));
+    const refused = ({ name: event, topic }: Readonly<Record<string, unknown>>): boolean =>
+      event === "relay.retrying" && topic === topics.missing;
+    await delivery.waitFor(refused, { what: "the broker has no such topic", deadlineMs: 60_000, from: 0 });
+    const during = await measure();
+    rig.within("p99 of the other topic's arrival", during, before + slowerMaxMs);
+    rig.fault(
+      "a topic is missing",
+      ids.every((id) => !firstMs.has(id)),
+    );
+    rig.effort("times that its breaker opened", delivery.told.filter(({ event }) => event["name"] === "relay.breakerOpened").length, 1);
+    const madeMs = performance.now();
+    const found = await make(topics.missing);
+    await waitUntil(() => ids.every((id) => firstMs.has(id)) || rig.signal.aborted, { what: "it gets its messages", deadlineMs: 120_000 });
+    rig.within("all of its messages arrived", performance.now() - madeMs, recoveredMaxMs);
+    await delivery.isQuiet();
+    await Promise.all([there.readToEnd(), found.readToEnd()]);
+    const { deadLetters } = await delivery.end();
+    rig.demand(`${deadLetters.length} messages used up their try`, deadLetters.length === 0);
+  },
+});
