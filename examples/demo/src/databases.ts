@@ -17,23 +17,29 @@ interface Server {
   stop(): Promise<void>;
 }
 
-/** Two empty databases: on the given server, or on one that was here or is started and lives as long as they do. */
+/** Two empty databases, one for each service. */
 export async function createDatabases(choice: DatabaseChoice): Promise<Databases> {
+  const { urls, server, remove } = await createDatabasesOn(choice, 2);
+  const [orderUrl, inventoryUrl] = urls as [string, string];
+  return { orderUrl, inventoryUrl, server, remove };
+}
+
+/** So many empty databases: on the given server, or on one that was here or is started and lives as long as they do. */
+export async function createDatabasesOn(
+  choice: DatabaseChoice,
+  count: number,
+): Promise<Pick<Databases, "server" | "remove"> & { readonly urls: readonly string[] }> {
   const server = await serverOf(choice);
   const made: TestDatabase[] = [];
-  const create = async (): Promise<string> => {
-    const database = await testDatabase({ url: server.url });
-    made.push(database);
-    return database.url;
-  };
   const remove = async (): Promise<void> => {
     await Promise.allSettled(made.map((database) => database.drop()));
     await server.stop();
   };
   try {
-    const [orderUrl, inventoryUrl] = [await create(), await create()];
-    const [row] = await query<{ version: string }>(orderUrl, "select version() as version");
-    return { orderUrl, inventoryUrl, server: `${productOf(row?.version ?? "?")}, ${server.from}`, remove };
+    while (made.length < count) made.push(await testDatabase({ url: server.url }));
+    const urls = made.map(({ url }) => url);
+    const [row] = await query<{ version: string }>(urls[0] ?? "", "select version() as version");
+    return { urls, server: `${productOf(row?.version ?? "?")}, ${server.from}`, remove };
   } catch (error) {
     await remove();
     throw error;
@@ -47,6 +53,9 @@ async function serverOf(choice: DatabaseChoice): Promise<Server> {
     return { url: started.url, from: "from npm's binaries", stop: () => started.stop() };
   }
   const provided = await provideServer({ kind: choice.server });
+  if (provided.kind === "skipped" && choice.orElse !== undefined) {
+    return serverOf({ server: choice.orElse }).then((other) => ({ ...other, from: `${other.from} (no ${choice.server} here)` }));
+  }
   if (provided.kind === "skipped") throw new Error(`No ${choice.server} to run on: ${provided.reason}. ${provided.advice}`);
   return provided;
 }

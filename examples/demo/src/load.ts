@@ -1,27 +1,35 @@
 /**
- * Places the planned orders and does not give up: a request without an answer, or with one that says "again", is repeated with the
- * order's own id until it is known what became of it. So a killed service costs time and nothing else.
+ * Makes the planned requests and does not give up: one without an answer, or with one that says "again", is repeated with its own id until it is known what
+ * became of it. So a killed service costs time and nothing else.
  */
 import type { Intent } from "@waybill/auditor";
-import type { PlannedOrder } from "./plan.ts";
+
+/** Something to be done once, such as an order to be placed. */
+export interface PlannedRequest {
+  /** By which the service knows it; the id of the message that tells of it, too. */
+  readonly id: string;
+  /** The message's. */
+  readonly key: string;
+  readonly body: object;
+}
 
 export interface Load {
-  /** Orders whose end is known. */
+  /** Requests whose end is known. */
   answered(): number;
   /** Requests that were repeated. */
   repeated(): number;
-  /** What the writers meant and learnt, for the audit. An order that nobody could place until the deadline is unknown. */
+  /** What the writers meant and learnt, for the audit. A request that nobody answered until the deadline is unknown. */
   run(): Promise<readonly Intent[]>;
 }
 
 export interface LoadOptions {
-  readonly orders: readonly PlannedOrder[];
-  /** The order service. */
+  readonly requests: readonly PlannedRequest[];
+  /** Where they go: 200 and 201 say done, 402 refused. */
   readonly url: string;
   readonly concurrency: number;
-  /** What the orders' messages are appended to. */
+  /** Of the messages. */
   readonly topic: string;
-  /** How many orders may have been begun by now. Others wait. */
+  /** How many requests may have been begun by now. Others wait. */
   readonly mayBegin: () => number;
   /** Ends all attempts. */
   readonly signal: AbortSignal;
@@ -31,18 +39,17 @@ const requestDeadlineMs = 5_000;
 const repeatAfterMs = 50;
 const lookEveryMs = 5;
 
-export function createLoad({ orders, url, concurrency, topic, mayBegin, signal }: LoadOptions): Load {
+export function createLoad({ requests, url, concurrency, topic, mayBegin, signal }: LoadOptions): Load {
   const intents: Intent[] = [];
   let next = 0;
   let repeated = 0;
 
-  const place = async (order: PlannedOrder): Promise<Intent["outcome"]> => {
-    const { isRolledBack: _, ...body } = order;
+  const make = async ({ body }: PlannedRequest): Promise<Intent["outcome"]> => {
     while (!signal.aborted) {
-      const status = await post(`${url}/orders`, body, signal);
+      const status = await post(url, body, signal);
       if (status === 201 || status === 200) return "committed";
       if (status === 402) return "rolledBack";
-      if (status !== null && status < 500) throw new Error(`The order service answered ${status} to an order of the plan.`);
+      if (status !== null && status < 500) throw new Error(`${url} answered ${status} to a request of the plan.`);
       repeated += 1;
       await new Promise((resolve) => setTimeout(resolve, repeatAfterMs));
     }
@@ -50,11 +57,11 @@ export function createLoad({ orders, url, concurrency, topic, mayBegin, signal }
   };
 
   const work = async (): Promise<void> => {
-    for (let index = next++; index < orders.length; index = next++) {
+    for (let index = next++; index < requests.length; index = next++) {
       while (index >= mayBegin() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
-      const order = orders[index] as PlannedOrder;
-      const outcome = await place(order);
-      intents.push({ messageId: order.orderId, topic, key: order.customerId, outcome });
+      const request = requests[index] as PlannedRequest;
+      const outcome = await make(request);
+      intents.push({ messageId: request.id, topic, key: request.key, outcome });
     }
   };
 

@@ -2,13 +2,20 @@ import { expect, test } from "vitest";
 import { readOptions, UsageError } from "./options.ts";
 
 test("a thousand orders, a seed of chance, PostgreSQL and HTTP are the default", () => {
-  expect(readOptions([])).toMatchObject({ orders: 1_000, isJson: false, database: { server: "postgres" }, broker: "http" });
+  expect(readOptions([])).toMatchObject({
+    isHalfMessage: false,
+    orders: 1_000,
+    isJson: false,
+    database: { server: "postgres" },
+    broker: "http",
+  });
   expect(readOptions([])?.seed).not.toBe(readOptions([])?.seed);
 });
 
 test("every option is read", () => {
   const url = "mysql://root@127.0.0.1:3306";
   expect(readOptions(["--orders", "60", "--seed", "7", "--json", "--database", url, "--broker", "kafka://127.0.0.1:9092"])).toEqual({
+    isHalfMessage: false,
     orders: 60,
     seed: 7,
     isJson: true,
@@ -20,6 +27,17 @@ test("every option is read", () => {
     broker: { server: "rabbitmq" },
   });
   expect(readOptions(["--help"])).toBeNull();
+});
+
+test("half messages have defaults of their own, and no broker", () => {
+  expect(readOptions(["--half-message"])).toMatchObject({
+    isHalfMessage: true,
+    orders: 200,
+    database: { server: "mariadb", orElse: "postgres" },
+  });
+  expect(readOptions(["--half-message", "--database", "mysql"])?.database).toEqual({ server: "mysql" });
+  expect(() => readOptions(["--half-message", "--broker", "kafka"])).toThrow(UsageError);
+  expect(() => readOptions(["--half-message", "--orders", "60"])).toThrow(UsageError);
 });
 
 test("what is no number, out of range or unknown is wrong usage", () => {

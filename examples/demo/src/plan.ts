@@ -2,6 +2,7 @@
  * Everything that chance decides about a run, decided before it starts: one seed, one plan.
  */
 import { seededRandom } from "@waybill/testing";
+import type { PlannedRequest } from "./load.ts";
 
 export interface PlannedOrder {
   readonly orderId: string;
@@ -52,7 +53,7 @@ export function createPlan(seed: number, orders: number): Plan {
     const quantity = below(3) + 1;
     if (!isRolledBack) demand.set(sku, (demand.get(sku) ?? 0) + quantity);
     planned.push({
-      orderId: uuid(below),
+      orderId: uuidOf(below),
       customerId: `customer-${below(customers) + 1}`,
       sku,
       quantity,
@@ -68,8 +69,14 @@ export function createPlan(seed: number, orders: number): Plan {
   return { orders: planned, stock, kills };
 }
 
-/** A UUID of version 4 by the plan's own chance. */
-function uuid(below: (end: number) => number): string {
+/** How the order service is asked for it. */
+export function requestOf(order: PlannedOrder): PlannedRequest {
+  const { isRolledBack: _, ...body } = order;
+  return { id: body.orderId, key: body.customerId, body };
+}
+
+/** A UUID of version 4 by the plan's own chance: `below` answers a whole number under its argument. */
+export function uuidOf(below: (end: number) => number): string {
   const hex = Array.from({ length: 32 }, () => below(16).toString(16));
   hex[12] = "4";
   hex[16] = (8 + below(4)).toString(16);

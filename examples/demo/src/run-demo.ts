@@ -14,10 +14,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Fault, Intent, Received, Tap } from "@waybill/auditor";
-import { freePort, waitUntil } from "@waybill/testing";
+import { freePort } from "@waybill/testing";
 import { startBrokerRecorder } from "./broker-recorder.ts";
 import { type Broker, openBroker } from "./brokers.ts";
-import { type Child, createChild } from "./child.ts";
+import type { Child } from "./child.ts";
+import { createChildren } from "./children.ts";
 import { createDatabases, type Databases } from "./databases.ts";
 import { startHttpRecorder } from "./http-recorder.ts";
 import { type Judgement, judge } from "./judge.ts";
@@ -25,8 +26,9 @@ import { createKilling } from "./killing.ts";
 import { createLoad } from "./load.ts";
 import { migrate } from "./migrate.ts";
 import type { DemoOptions } from "./options.ts";
-import { createPlan, type Plan, type Target } from "./plan.ts";
+import { createPlan, type Plan, requestOf, type Target } from "./plan.ts";
 import { programOf } from "./program.ts";
+import { stalledAfterMs, watchProgress } from "./progress.ts";
 import { query } from "./query.ts";
 import type { Recorder } from "./recorder.ts";
 import { type DemoResult, resultOf } from "./report.ts";
@@ -39,11 +41,7 @@ export interface DemoRun {
 
 const leaseMs = 2_000;
 const concurrency = 8;
-const stopDeadlineMs = 12_000;
-const progressEveryMs = 1_000;
 const settledEveryMs = 200;
-/** More than a killed relay's lease, the longest backoff of a topic, and a service's start together. */
-const stalledAfterMs = 30_000;
 
 type Say = (line: string) => void;
 
@@ -67,7 +65,7 @@ export async function runDemo(
     const broker =
       options.broker === "http" ? null : await openBroker(options.broker, { [topics.order]: "inventory", [topics.inventory]: "order" });
     cleanUps.push(async () => broker?.remove());
-    const stage = await openStage(databases, broker, folder, tell, signal);
+    const stage = await openStage(databases, broker, folder, signal);
     cleanUps.push(() => stage.close());
     tell(`${databases.server}; ${broker?.name ?? "HTTP"}; two databases, two services, two relays`);
 
@@ -112,9 +110,9 @@ interface Stage {
 /** What each service publishes to. */
 const topics = { order: "orders", inventory: "stock" } as const;
 
-async function openStage(databases: Databases, broker: Broker | null, folder: string, tell: Say, interrupted: AbortSignal): Promise<Stage> {
+async function openStage(databases: Databases, broker: Broker | null, folder: string, interrupted: AbortSignal): Promise<Stage> {
   const { orderUrl, inventoryUrl } = databases;
-  await Promise.all([migrate(orderUrl, "order"), migrate(inventoryUrl, "inventory")]);
+  await Promise.all([migrate(orderUrl, { service: "order" }), migrate(inventoryUrl, { service: "inventory" })]);
   const ports = { order: await freePort(), inventory: await freePort() };
   /** Of what `from` publishes; over HTTP it stands in front of the other service. */
   const recorderOf = (from: "order" | "inventory", subscription: string): Promise<Recorder> => {
@@ -125,22 +123,15 @@ async function openStage(databases: Databases, broker: Broker | null, folder: st
   };
   const recorders = { order: await recorderOf("order", "orders"), inventory: await recorderOf("inventory", "answers") };
 
-  const ended = new AbortController();
-  const broken = AbortSignal.any([ended.signal, interrupted]);
-  const child = (name: Target, args: readonly string[], environment: Readonly<Record<string, string>>): Child => {
-    const made: Child = createChild({ name, args, environment }, (code) =>
-      ended.abort(new Error(`The ${name} ended by itself, exit code ${code}. It wrote:\n${made.output()}`)),
-    );
-    return made;
-  };
+  const all = createChildren(interrupted);
   const service = (name: "order" | "inventory"): Child =>
-    child(`${name} service`, [programOf(name)], {
+    all.make(`${name} service`, [programOf(name)], {
       DATABASE_URL: databases[`${name}Url`],
       PORT: String(ports[name]),
       ...(broker === null ? {} : { BROKER_URL: broker.url, TOPIC_PREFIX: broker.prefix }),
     });
   const relay = (name: "order" | "inventory"): Child =>
-    child(`${name} relay`, [programOf("cli"), "relay", "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"], {
+    all.make(`${name} relay`, [programOf("cli"), "relay", "--lease-ms", String(leaseMs), "--admin", "127.0.0.1:0"], {
       WAYBILL_DATABASE: databases[`${name}Url`],
       WAYBILL_TRANSPORT: recorders[name].url,
     });
@@ -150,24 +141,14 @@ async function openStage(databases: Databases, broker: Broker | null, folder: st
     "inventory service": service("inventory"),
     "inventory relay": relay("inventory"),
   };
-  const all = Object.values(children);
-  // However this process ends, it leaves nothing running.
-  process.once("exit", () => {
-    for (const each of all) each.kill().catch(() => undefined);
-  });
-  for (const each of all) each.start();
-
   const close = async (): Promise<void> => {
-    await Promise.allSettled(all.map((each) => each.kill()));
+    await all.close();
     await Promise.allSettled([recorders.order.close(), recorders.inventory.close()]);
   };
   const urls = { orderUrl: `http://127.0.0.1:${ports.order}`, inventoryUrl: `http://127.0.0.1:${ports.inventory}` };
   try {
-    for (const url of Object.values(urls)) {
-      await waitUntil(() => isReady(url, broken), { what: `${url} is ready`, deadlineMs: 30_000, intervalMs: 25 });
-    }
+    await all.start(Object.values(urls).map((url) => `${url}/readyz`));
   } catch (error) {
-    tell(all.map((each) => `${each.name} wrote:\n${each.output()}`).join("\n"));
     await close();
     throw error;
   }
@@ -176,22 +157,10 @@ async function openStage(databases: Databases, broker: Broker | null, folder: st
     children,
     recorders,
     topic: `${broker?.prefix ?? ""}${topics.order}`,
-    broken,
-    async stop() {
-      const codes = await Promise.all(all.map(async (each) => [each.name, await each.stop(stopDeadlineMs)] as const));
-      return codes.flatMap(([name, code]) => (code === 0 ? [] : [`the ${name} did not stop cleanly, exit code ${code}`]));
-    },
+    broken: all.broken,
+    stop: () => all.stop(),
     close,
   };
-}
-
-async function isReady(url: string, broken: AbortSignal): Promise<boolean> {
-  broken.throwIfAborted();
-  try {
-    return (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok;
-  } catch {
-    return false;
-  }
 }
 
 async function fillStock(plan: Plan, inventoryUrl: string): Promise<void> {
@@ -213,9 +182,19 @@ async function play(
   tell: Say,
 ): Promise<{ readonly intents: readonly Intent[]; readonly faults: readonly Fault[] }> {
   const { order, inventory } = stage.recorders;
-  const stalled = new AbortController();
-  const signal = AbortSignal.any([stage.broken, stalled.signal]);
   let killed = 0;
+  const expected = plan.orders.filter(({ isRolledBack }) => !isRolledBack).length;
+  const progress = watchProgress(
+    () =>
+      [
+        `placed ${load.answered()}/${plan.orders.length}`,
+        `orders received ${order.distinct()}/${expected}`,
+        `answers received ${inventory.distinct()}/${expected}`,
+        `killed ${killed}/${plan.kills.length}`,
+      ].join(" · "),
+    tell,
+  );
+  const signal = AbortSignal.any([stage.broken, progress.stalled]);
   const killing = createKilling({
     kills: plan.kills,
     children: stage.children,
@@ -228,40 +207,21 @@ async function play(
     signal,
   });
   const load = createLoad({
-    orders: plan.orders,
-    url: stage.orderUrl,
+    requests: plan.orders.map(requestOf),
+    url: `${stage.orderUrl}/orders`,
     concurrency,
     topic: stage.topic,
     mayBegin: () => killing.mayBegin(),
     signal,
   });
-  const expected = plan.orders.filter(({ isRolledBack }) => !isRolledBack).length;
-
-  const status = (): string =>
-    [
-      `placed ${load.answered()}/${plan.orders.length}`,
-      `orders received ${order.distinct()}/${expected}`,
-      `answers received ${inventory.distinct()}/${expected}`,
-      `killed ${killed}/${plan.kills.length}`,
-    ].join(" · ");
-  // A slow machine may take its time; a run in which nothing moves any more is over.
-  let seen = "";
-  let seenAt = performance.now();
-  const ticker = setInterval(() => {
-    const now = status();
-    if (now !== seen) seenAt = performance.now();
-    if (performance.now() - seenAt > stalledAfterMs) stalled.abort();
-    seen = now;
-    tell(now);
-  }, progressEveryMs);
   try {
     const [intents, faults] = await Promise.all([load.run(), killing.run()]);
     while (!signal.aborted && !(await isSettled(databases))) await new Promise((resolve) => setTimeout(resolve, settledEveryMs));
     if (stage.broken.aborted) throw stage.broken.reason;
-    tell(stalled.signal.aborted ? `not settled, and nothing moved for ${stalledAfterMs / 1_000} s` : "settled; stopping everything");
+    tell(progress.stalled.aborted ? `not settled, and nothing moved for ${stalledAfterMs / 1_000} s` : "settled; stopping everything");
     return { intents, faults };
   } finally {
-    clearInterval(ticker);
+    progress.end();
   }
 }
 

@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import { waitUntil } from "@waybill/testing";
 import { expect, test } from "vitest";
 import { createLoad } from "../src/load.ts";
-import { createPlan } from "../src/plan.ts";
+import { createPlan, requestOf } from "../src/plan.ts";
 
-test("an order is placed until it is known what became of it, always with its own id", async () => {
+test("a request is made until it is known what became of it, always with its own id", async () => {
   const { orders } = createPlan(1, 40);
   const attempts = new Map<string, number>();
   const server = createServer((request, response) => {
@@ -22,7 +22,14 @@ test("an order is placed until it is known what became of it, always with its ow
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const load = createLoad({ orders, url, concurrency: 8, topic: "orders", mayBegin: () => 40, signal: AbortSignal.timeout(20_000) });
+  const load = createLoad({
+    requests: orders.map(requestOf),
+    url,
+    concurrency: 8,
+    topic: "orders",
+    mayBegin: () => 40,
+    signal: AbortSignal.timeout(20_000),
+  });
   const intents = await load.run();
   expect(load.answered()).toBe(40);
   expect(load.repeated()).toBe(80);
@@ -34,9 +41,9 @@ test("an order is placed until it is known what became of it, always with its ow
   await new Promise((resolve) => server.close(resolve));
 });
 
-test("an order that nobody could place until the end is unknown", async () => {
+test("a request that nobody answered until the end is unknown", async () => {
   const load = createLoad({
-    orders: createPlan(1, 20).orders,
+    requests: createPlan(1, 20).orders.map(requestOf),
     url: "http://127.0.0.1:1",
     mayBegin: () => 20,
     concurrency: 4,
@@ -48,7 +55,7 @@ test("an order that nobody could place until the end is unknown", async () => {
   expect(new Set(intents.map(({ outcome }) => outcome))).toEqual(new Set(["unknown"]));
 });
 
-test("an order waits until it may begin", async () => {
+test("a request waits until it may begin", async () => {
   const seen: string[] = [];
   const server = createServer((request, response) => {
     seen.push(request.url ?? "");
@@ -59,7 +66,7 @@ test("an order waits until it may begin", async () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   let mayBegin = 7;
   const load = createLoad({
-    orders: createPlan(1, 20).orders,
+    requests: createPlan(1, 20).orders.map(requestOf),
     url,
     concurrency: 4,
     topic: "orders",

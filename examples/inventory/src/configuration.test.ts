@@ -32,6 +32,14 @@ test("beyond the loopback a signing secret is needed", () => {
   expect(readConfiguration({ DATABASE_URL: "postgres://a", HOST: "0.0.0.0", SIGNING_SECRETS: secrets }).signingSecrets).toHaveLength(2);
 });
 
+test("alerts go somewhere, or their secrets are of no use", () => {
+  const whsec = `whsec_${"a".repeat(32)}`;
+  const { alerts } = readConfiguration({ DATABASE_URL: "postgres://a", ALERT_URL: "https://alerts.example/", ALERT_SECRETS: whsec });
+  expect([alerts?.url.reveal(), alerts?.secrets.length]).toEqual(["https://alerts.example/", 1]);
+  expect(problemsOf({ DATABASE_URL: "postgres://a", ALERT_SECRETS: whsec })).toEqual(["ALERT_SECRETS"]);
+  expect(readConfiguration({ DATABASE_URL: "postgres://a" }).alerts).toBeUndefined();
+});
+
 test("a printed configuration shows no secret", () => {
   expect(JSON.stringify(readConfiguration({ DATABASE_URL: "postgres://stock:sesame@db" }))).not.toContain("sesame");
 });

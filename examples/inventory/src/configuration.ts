@@ -11,6 +11,14 @@ export interface Configuration {
   readonly brokerUrl: Secret | null;
   /** Stands before the names of topics, queues and consumer groups: tells installations on one broker apart. */
   readonly topicPrefix: string;
+  /** Who is told of what a human should look at; left out: nobody but the log. */
+  readonly alerts?: AlertTarget;
+}
+
+/** Where alerts go, signed. */
+export interface AlertTarget {
+  readonly url: Secret;
+  readonly secrets: readonly Secret[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,6 +27,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Reads `DATABASE_URL`, `HOST` (default 127.0.0.1), `PORT` (default 3002) and `SIGNING_SECRETS` (separated by spaces). Secrets may
  * also come from files: `DATABASE_URL_FILE`, `SIGNING_SECRETS_FILE`, `BROKER_URL_FILE`. `BROKER_URL` (`amqp://…` or `kafka://…`) and
  * `TOPIC_PREFIX`: where messages come from, if not over HTTP.
+ * `ALERT_URL` and `ALERT_SECRETS`, or their files: who is told of alerts, signed.
  *
  * @throws WAYBILL_CONFIG_INVALID with everything that is wrong
  */
@@ -38,21 +47,19 @@ export function readConfiguration(environment: Environment): Configuration {
   const topicPrefix = environment["TOPIC_PREFIX"] ?? "";
   if (!/^[\w.-]{0,100}$/.test(topicPrefix)) problems.push({ option: "TOPIC_PREFIX", problem: "must be letters, digits, '.', '_' or '-'" });
 
-  const signingSecrets: Secret[] = [];
-  for (const text of (readSecret(environment, "SIGNING_SECRETS", problems) ?? "").split(/\s+/).filter((each) => each !== "")) {
-    try {
-      signingSecrets.push(signingSecret(text));
-    } catch (error) {
-      if (!isWaybillError(error, "WAYBILL_CONFIG_INVALID")) throw error;
-      problems.push({ option: "SIGNING_SECRETS", problem: `each must be ${error.facts.problems[0]?.problem}` });
-    }
-  }
+  const signingSecrets = readSigningSecrets(environment, "SIGNING_SECRETS", problems);
   const isLoopback = ["127.0.0.1", "::1", "localhost"].includes(host);
   if (signingSecrets.length === 0 && !isLoopback && brokerUrl === null) {
     problems.push({
       option: "SIGNING_SECRETS",
       problem: `is missing; messages without signatures are taken on the loopback only, not on ${host}`,
     });
+  }
+
+  const alertUrl = readSecret(environment, "ALERT_URL", problems);
+  const alertSecrets = readSigningSecrets(environment, "ALERT_SECRETS", problems);
+  if ((alertUrl === null) !== (alertSecrets.length === 0)) {
+    problems.push({ option: "ALERT_SECRETS", problem: "is needed with ALERT_URL, and of use with nothing else" });
   }
 
   throwConfigProblems("The inventory service", problems);
@@ -63,7 +70,22 @@ export function readConfiguration(environment: Environment): Configuration {
     signingSecrets,
     brokerUrl: brokerUrl === null ? null : secret(brokerUrl),
     topicPrefix,
+    ...(alertUrl === null ? {} : { alerts: { url: secret(alertUrl), secrets: alertSecrets } }),
   };
+}
+
+/** Signing secrets, separated by spaces. */
+function readSigningSecrets(environment: Environment, name: string, problems: ConfigProblem[]): readonly Secret[] {
+  const texts = (readSecret(environment, name, problems) ?? "").split(/\s+/).filter((each) => each !== "");
+  return texts.flatMap((text) => {
+    try {
+      return [signingSecret(text)];
+    } catch (error) {
+      if (!isWaybillError(error, "WAYBILL_CONFIG_INVALID")) throw error;
+      problems.push({ option: name, problem: `each must be ${error.facts.problems[0]?.problem}` });
+      return [];
+    }
+  });
 }
 
 /** A value of the environment, or of the file that `NAME_FILE` names. */

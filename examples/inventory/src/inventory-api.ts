@@ -4,9 +4,11 @@
  *     PUT  /stock/{sku}   { onHand }: 200 · 409 less than is reserved · 400
  *     GET  /stock/{sku}   200 · 404
  *     POST /messages      the order service's messages, for the inbox
- *     GET  /livez /readyz
+ *     GET  /livez /readyz /metrics
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { expositionType } from "@waybill/core";
+import type { InboxReadiness } from "@waybill/inbox";
 import { committedValue, type Database } from "@waybill/sql";
 import { readJson } from "./read-json.ts";
 import { statements } from "./statements.ts";
@@ -15,7 +17,9 @@ export interface InventoryApiOptions {
   readonly database: Database;
   /** null: messages come from a broker. */
   readonly receiveMessage: RequestListener | null;
-  readonly isReady: () => Promise<boolean>;
+  readonly readiness: () => Promise<InboxReadiness>;
+  /** In Prometheus' text format. */
+  readonly metrics: () => string;
   /** Told of requests that failed. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -28,12 +32,15 @@ interface Answer {
 
 /** A listener for `node:http`. */
 export function inventoryApi(options: InventoryApiOptions): RequestListener {
-  const { database, receiveMessage, isReady, onFailure } = options;
+  const { database, receiveMessage, readiness, metrics, onFailure } = options;
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const path = new URL(request.url ?? "/", "http://inventory").pathname;
     if (request.method === "GET" && path === "/livez") return { status: 200, body: { status: "alive" } };
-    if (request.method === "GET" && path === "/readyz") return (await isReady()) ? { status: 200, body: { status: "ready" } } : unavailable;
+    if (request.method === "GET" && path === "/readyz") {
+      const { isReady, reasons } = await readiness();
+      return isReady ? { status: 200, body: { status: "ready" } } : { ...unavailable, body: { problem: "notReady", reasons } };
+    }
     const sku = /^\/stock\/([\w.-]{1,60})$/.exec(path)?.[1];
     if (sku !== undefined && request.method === "GET") return await answerStock(database, sku);
     if (sku !== undefined && request.method === "PUT") return await setStock(database, sku, await readJson(request));
@@ -41,6 +48,10 @@ export function inventoryApi(options: InventoryApiOptions): RequestListener {
   };
 
   return (request, response) => {
+    if (request.method === "GET" && request.url === "/metrics") {
+      response.writeHead(200, { "content-type": expositionType }).end(metrics());
+      return;
+    }
     if (receiveMessage !== null && request.method === "POST" && request.url === "/messages") {
       receiveMessage(request, response);
       return;

@@ -11,15 +11,23 @@ export interface OrderPlaced {
   readonly quantity: number;
 }
 
-/** What it hears. */
+export interface OrderCancelled {
+  readonly orderId: string;
+  readonly customerId: string;
+}
+
+/** What it hears. A customer's messages keep their order: an order is cancelled after it was placed. */
 export const shop = catalogue({
   source: "/order-service",
   orderPlaced: message<OrderPlaced>({ type: "shop.order.placed.v1", topic: "orders", key: (order) => order.customerId }),
+  orderCancelled: message<OrderCancelled>({ type: "shop.order.cancelled.v1", topic: "orders", key: (order) => order.customerId }),
 });
 
+/** The reply to a message of the order service: `inReplyTo` is the id of that message. Whoever replies has handled it, so the reply confirms it. */
 export interface StockAnswer {
   readonly orderId: string;
   readonly customerId: string;
+  readonly inReplyTo: string;
 }
 
 /** What it sends. One customer's answers keep their order, too. `topicPrefix` tells installations on one broker apart. */
@@ -28,6 +36,7 @@ export const stockMessages = (topicPrefix: string) =>
     source: "/inventory-service",
     reserved: message<StockAnswer>({ type: "shop.stock.reserved.v1", topic: `${topicPrefix}stock`, key: (answer) => answer.customerId }),
     refused: message<StockAnswer>({ type: "shop.stock.refused.v1", topic: `${topicPrefix}stock`, key: (answer) => answer.customerId }),
+    released: message<StockAnswer>({ type: "shop.stock.released.v1", topic: `${topicPrefix}stock`, key: (answer) => answer.customerId }),
   });
 
 export type StockMessages = ReturnType<typeof stockMessages>;

@@ -18,6 +18,6 @@ export async function reserveStock(tx: Tx, stock: StockMessages, messageId: stri
   const isReserved = article !== undefined && Number(article["on_hand"]) - Number(article["reserved"]) >= quantity;
   if (isReserved) await tx.query(sql.reserve, [quantity, sku]);
   const answer = isReserved ? stock.reserved : stock.refused;
-  const [answerId = null] = await append(tx, answer({ orderId, customerId }));
+  const [answerId = null] = await append(tx, answer({ orderId, customerId, inReplyTo: messageId }));
   await tx.query(sql.noteReservation, [orderId, messageId, sku, quantity, isReserved ? 1 : 0, answerId]);
 }

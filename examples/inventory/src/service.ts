@@ -1,7 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { OnEvent } from "@waybill/core";
-import { createInbox, inboxMigrations } from "@waybill/inbox";
+import { alertHook } from "@waybill/http";
+import { createInbox, createInboxMetrics, type InboxReadiness, inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { checkSchema, namespace, openDatabase } from "@waybill/sql";
 import type { Configuration } from "./configuration.ts";
@@ -9,6 +10,7 @@ import { inventoryApi } from "./inventory-api.ts";
 import { messageSource } from "./message-source.ts";
 import { shop, stockMessages } from "./messages.ts";
 import { inventoryMigrations } from "./migrations.ts";
+import { releaseStock } from "./release-stock.ts";
 import { reserveStock } from "./reserve-stock.ts";
 
 export interface ServiceOptions {
@@ -35,15 +37,21 @@ const inboxConcurrency = 8;
  * Rejects with WAYBILL_SCHEMA_MISMATCH if the migrations were not run, and with what else keeps it from starting.
  */
 export async function startService(configuration: Configuration, options: ServiceOptions = {}): Promise<Service> {
-  const { databaseUrl, host, port } = configuration;
-  const { onEvent, onFailure = () => undefined } = options;
+  const { databaseUrl, host, port, alerts } = configuration;
+  const { onFailure = () => undefined } = options;
+  const metrics = createInboxMetrics({ consumer: "inventory" });
+  const onEvent: OnEvent = (event) => {
+    metrics.record(event);
+    options.onEvent?.(event);
+  };
   const database = openDatabase({
     url: databaseUrl,
     connections: inboxConcurrency + 2,
     applicationName: "inventory",
-    ...(onEvent && { onEvent }),
+    onEvent,
   });
 
+  const hook = alerts && alertHook({ url: alerts.url.reveal(), secrets: alerts.secrets, onEvent });
   let onStarted: () => void = () => undefined;
   const started = new Promise<void>((resolve) => {
     onStarted = resolve;
@@ -54,16 +62,23 @@ export async function startService(configuration: Configuration, options: Servic
     concurrency: inboxConcurrency,
     onEvent: (event) => {
       if (event.name === "inbox.started") onStarted();
-      onEvent?.(event);
+      onEvent(event);
     },
+    ...(hook && { onAlert: hook.onAlert }),
   });
   const stock = stockMessages(configuration.topicPrefix);
   inbox.on(shop.orderPlaced, (placed, tx) => reserveStock(tx, stock, placed.id, placed.payload));
+  inbox.on(shop.orderCancelled, (cancelled, tx) => releaseStock(tx, stock, cancelled.id, cancelled.payload));
   const messages = messageSource(configuration, onEvent);
 
   let isStopping = false;
-  const isReady = async (): Promise<boolean> => !isStopping && (await database.query("select 1", [], { deadlineMs: 1_000 })).length === 1;
-  const api = inventoryApi({ database, receiveMessage: messages.listener, isReady, onFailure });
+  const readiness = async (): Promise<InboxReadiness> => {
+    if (isStopping) return { isReady: false, reasons: ["stopping"] };
+    await database.query("select 1", [], { deadlineMs: 1_000 });
+    return metrics.readiness(inbox.health());
+  };
+  const showMetrics = (): string => metrics.exposition(inbox.health());
+  const api = inventoryApi({ database, receiveMessage: messages.listener, readiness, metrics: showMetrics, onFailure });
   const server = createServer((request, response) => {
     if (isStopping) response.setHeader("connection", "close");
     api(request, response);
@@ -78,7 +93,7 @@ export async function startService(configuration: Configuration, options: Servic
     const idle = setInterval(() => server.closeIdleConnections(), 20);
     await Promise.allSettled([ended, new Promise((resolve) => server.close(resolve))]);
     clearInterval(idle);
-    await database.close();
+    await Promise.allSettled([database.close(), hook?.close()]);
   };
 
   const closeOnce = (): Promise<void> => {

@@ -17,6 +17,12 @@ interface Statements {
   readonly reserve: string;
   /** Order's id, message's id, article, quantity, 1 if it was reserved, the answer's message id. */
   readonly noteReservation: string;
+  /** Order's id. */
+  readonly findReserved: string;
+  /** Quantity, article. */
+  readonly release: string;
+  /** Order's id, message's id, quantity. */
+  readonly noteRelease: string;
 }
 
 export const statements: Readonly<Record<Tx["dialect"], Statements>> = {
@@ -28,6 +34,9 @@ export const statements: Readonly<Record<Tx["dialect"], Statements>> = {
     reserve: "update stock set reserved = reserved + $1::int where sku = $2",
     noteReservation: `insert into reservation (order_id, message_id, sku, quantity, is_reserved, answer_id)
                       values ($1, $2, $3, $4, $5::int = 1, $6)`,
+    findReserved: "select sku, quantity from reservation where order_id = $1 and is_reserved",
+    release: "update stock set reserved = reserved - $1::int where sku = $2",
+    noteRelease: "insert into stock_release (order_id, message_id, quantity) values ($1, $2, $3)",
   },
   mysql: {
     readStock: "select on_hand, reserved from stock where sku = ?",
@@ -37,5 +46,8 @@ export const statements: Readonly<Record<Tx["dialect"], Statements>> = {
     reserve: "update stock set reserved = reserved + ? where sku = ?",
     noteReservation: `insert into reservation (order_id, message_id, sku, quantity, is_reserved, answer_id)
                       values (?, ?, ?, ?, ?, ?)`,
+    findReserved: "select sku, quantity from reservation where order_id = ? and is_reserved",
+    release: "update stock set reserved = reserved - ? where sku = ?",
+    noteRelease: "insert into stock_release (order_id, message_id, quantity) values (?, ?, ?)",
   },
 };

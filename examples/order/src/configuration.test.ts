@@ -32,6 +32,22 @@ test("beyond the loopback a signing secret is needed", () => {
   expect(readConfiguration({ DATABASE_URL: "postgres://a", HOST: "0.0.0.0", SIGNING_SECRETS: secrets }).signingSecrets).toHaveLength(2);
 });
 
+test("payments are acknowledged with a key, or there are none", () => {
+  const given = { DATABASE_URL: "postgres://a", HALF_MESSAGE_URL: "http://127.0.0.1:7420", HALF_MESSAGE_KEY: "k" };
+  expect(readConfiguration(given).halfMessages).toMatchObject({ url: "http://127.0.0.1:7420", keyId: "order-1" });
+  expect(readConfiguration({ DATABASE_URL: "postgres://a" }).halfMessages).toBeNull();
+  expect(problemsOf({ DATABASE_URL: "postgres://a", HALF_MESSAGE_URL: "ftp://x" })).toEqual(["HALF_MESSAGE_URL", "HALF_MESSAGE_KEY"]);
+  expect(problemsOf({ DATABASE_URL: "postgres://a", HALF_MESSAGE_KEY: "k" })).toEqual(["HALF_MESSAGE_KEY"]);
+});
+
+test("alerts go somewhere, or their secrets are of no use", () => {
+  const whsec = `whsec_${"a".repeat(32)}`;
+  const { alerts } = readConfiguration({ DATABASE_URL: "postgres://a", ALERT_URL: "https://alerts.example/", ALERT_SECRETS: whsec });
+  expect([alerts?.url.reveal(), alerts?.secrets.length]).toEqual(["https://alerts.example/", 1]);
+  expect(problemsOf({ DATABASE_URL: "postgres://a", ALERT_SECRETS: whsec })).toEqual(["ALERT_SECRETS"]);
+  expect(readConfiguration({ DATABASE_URL: "postgres://a" }).alerts).toBeUndefined();
+});
+
 test("a printed configuration shows no secret", () => {
   expect(JSON.stringify(readConfiguration({ DATABASE_URL: "postgres://shop:sesame@db" }))).not.toContain("sesame");
 });

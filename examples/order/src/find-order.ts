@@ -6,12 +6,13 @@ export interface FoundOrder {
   readonly customerId: string;
   readonly place: number;
   readonly status: "pending" | "confirmed" | "rejected";
+  readonly paidCents: number;
 }
 
 /** The order with this id, or null. */
 export async function findOrder(knex: Knex, orderId: string): Promise<FoundOrder | null> {
-  const found: FoundOrder | undefined = await knex("customer_order")
+  const found: (Omit<FoundOrder, "paidCents"> & { readonly paidCents: string | number }) | undefined = await knex("customer_order")
     .where({ order_id: orderId })
-    .first({ orderId: "order_id", customerId: "customer_id", place: "place", status: "status" });
-  return found ?? null;
+    .first({ orderId: "order_id", customerId: "customer_id", place: "place", status: "status", paidCents: "paid_cents" });
+  return found === undefined ? null : { ...found, paidCents: Number(found.paidCents) };
 }

@@ -9,11 +9,14 @@ const drainDeadlineMs = 10_000;
 const loud: ReadonlySet<WaybillEvent["name"]> = new Set([
   "inbox.retrying",
   "inbox.deadLettered",
+  "inbox.failureRateHigh",
+  "inbox.failureRateNormal",
   "inbox.sourceFailed",
   "source.rebuilding",
   "source.gapFound",
   "source.redeliveredOften",
   "sql.connectionLost",
+  "http.alertNotTold",
 ]);
 
 function log(entry: Readonly<Record<string, unknown>>): void {

@@ -4,9 +4,12 @@
  *     POST /orders        201 placed · 200 placed before · 402 refused · 409 the id is another order's · 400 · 503 ask again
  *     GET  /orders/{id}   200 · 404
  *     POST /messages      the inventory service's answers, for the inbox
- *     GET  /livez /readyz
+ *     POST /confirmations  a consumer's word that it has handled a message, if it has no outbox to reply through
+ *     GET  /livez /readyz /metrics
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { expositionType } from "@waybill/core";
+import type { InboxReadiness } from "@waybill/inbox";
 import type { Knex } from "knex";
 import { findOrder } from "./find-order.ts";
 import type { ShopMessages } from "./messages.ts";
@@ -19,7 +22,11 @@ export interface OrderApiOptions {
   readonly shop: ShopMessages;
   /** null: messages come from a broker. */
   readonly receiveMessage: RequestListener | null;
-  readonly isReady: () => Promise<boolean>;
+  /** null: nobody has a secret to confirm with. */
+  readonly takeConfirmation: RequestListener | null;
+  readonly readiness: () => Promise<InboxReadiness>;
+  /** In Prometheus' text format. */
+  readonly metrics: () => string;
   /** Told of requests that failed. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -32,13 +39,16 @@ interface Answer {
 
 /** A listener for `node:http`. */
 export function orderApi(options: OrderApiOptions): RequestListener {
-  const { knex, shop, receiveMessage, isReady, onFailure } = options;
+  const { knex, shop, receiveMessage, takeConfirmation, readiness, metrics, onFailure } = options;
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const path = new URL(request.url ?? "/", "http://order").pathname;
     if (request.method === "POST" && path === "/orders") return await answerPlacement(knex, shop, request);
     if (request.method === "GET" && path === "/livez") return { status: 200, body: { status: "alive" } };
-    if (request.method === "GET" && path === "/readyz") return (await isReady()) ? { status: 200, body: { status: "ready" } } : unavailable;
+    if (request.method === "GET" && path === "/readyz") {
+      const { isReady, reasons } = await readiness();
+      return isReady ? { status: 200, body: { status: "ready" } } : { ...unavailable, body: { problem: "notReady", reasons } };
+    }
     const orderId = /^\/orders\/([0-9a-f-]{36})$/.exec(path)?.[1];
     if (request.method === "GET" && orderId !== undefined) {
       const order = await findOrder(knex, orderId);
@@ -48,8 +58,16 @@ export function orderApi(options: OrderApiOptions): RequestListener {
   };
 
   return (request, response) => {
+    if (request.method === "GET" && request.url === "/metrics") {
+      response.writeHead(200, { "content-type": expositionType }).end(metrics());
+      return;
+    }
     if (receiveMessage !== null && request.method === "POST" && request.url === "/messages") {
       receiveMessage(request, response);
+      return;
+    }
+    if (takeConfirmation !== null && request.url === "/confirmations") {
+      takeConfirmation(request, response);
       return;
     }
     answer(request)

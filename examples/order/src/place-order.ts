@@ -10,7 +10,7 @@
 import { append } from "@waybill/outbox";
 import type { Knex } from "knex";
 import { brokenRule } from "./broken-rule.ts";
-import type { ShopMessages } from "./messages.ts";
+import { confirmedByInventory, type ShopMessages } from "./messages.ts";
 
 export interface NewOrder {
   /** A UUID of the caller's own. Placing the same id again changes nothing. */
@@ -66,8 +66,8 @@ async function placeIn(trx: Knex.Transaction, shop: ShopMessages, order: NewOrde
     total_cents: totalCents,
   });
 
-  // An order is placed once, so its id is the message's, too: nobody can append it a second time.
-  await append(trx, shop.orderPlaced({ orderId, customerId, sku, quantity, totalCents }, { id: orderId }));
+  // An order is placed once, so its id is the message's, too: nobody can append it a second time. Until the inventory service has replied, it is sent again.
+  await append(trx, shop.orderPlaced({ orderId, customerId, sku, quantity, totalCents }, { id: orderId }), confirmedByInventory);
 
   // After the append on purpose: whatever fails from here to the commit takes the message with it.
   await trx("customer").where({ customer_id: customerId }).decrement("credit_cents", totalCents);

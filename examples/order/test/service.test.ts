@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { secret } from "@waybill/core";
+import { type Secret, secret, signingSecret, systemClock } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
+import { createHalfMessageService, createServiceClient, halfMessageMigrations } from "@waybill/half-message";
+import { confirmationSender, httpCaller, httpTransport } from "@waybill/http";
 import { inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
-import { type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import { freePort, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { orderMigrations } from "../src/migrations.ts";
@@ -21,6 +23,7 @@ const configurationOf = (url: string) => ({
   signingSecrets: [],
   brokerUrl: null,
   topicPrefix: "",
+  halfMessages: null,
 });
 
 beforeAll(async () => {
@@ -73,8 +76,8 @@ async function statusOf(orderId: string): Promise<string | null> {
   return answer.status === 404 ? null : ((await answer.json()) as { status: string }).status;
 }
 
-/** An answer of the inventory service, as its relay would send it. */
-async function answer(type: string, { orderId, customerId }: Order, id = randomUUID()): Promise<number> {
+/** An answer of the inventory service to the placed order, or to another message, as its relay would send it. */
+async function answer(type: string, { orderId, customerId }: Order, id = randomUUID(), inReplyTo = orderId): Promise<number> {
   const headers = {
     "ce-specversion": "1.0",
     "ce-id": id,
@@ -85,11 +88,20 @@ async function answer(type: string, { orderId, customerId }: Order, id = randomU
     "ce-time": new Date().toISOString(),
     "content-type": "application/json",
   };
-  const response = await fetch(`${service.url}/messages`, { method: "POST", headers, body: JSON.stringify({ orderId, customerId }) });
+  const response = await fetch(`${service.url}/messages`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ orderId, customerId, inReplyTo }),
+  });
   await response.arrayBuffer();
   return response.status;
 }
 
+/** Types of the messages of an order that the inventory service has not replied to. */
+const unanswered = async ({ orderId }: Order): Promise<readonly string[]> =>
+  (
+    await client.query("select type from waybill_confirmation where payload::json ->> 'orderId' = $1 order by created_at", [orderId])
+  ).rows.map(({ type }) => String(type));
 const messagesOf = async ({ orderId }: Order) =>
   (await client.query("select topic, type, key, payload from waybill_outbox where message_id = $1", [orderId])).rows;
 const creditOf = async ({ customerId }: Order) =>
@@ -154,11 +166,143 @@ test("an answer moves the order, however often it comes", async () => {
   expect([await creditOf(confirmed), await creditOf(rejected)]).toEqual([100_000_000 - 500, 100_000_000]);
 });
 
+test("a placed order waits for its reply, which confirms it, whatever it says; one that comes late or from elsewhere confirms nothing", async () => {
+  const [reserved, refused] = [order(), order()];
+  await place(reserved);
+  await place(refused);
+  expect([await unanswered(reserved), await unanswered(refused)]).toEqual([["shop.order.placed.v1"], ["shop.order.placed.v1"]]);
+  expect(await answer("shop.stock.reserved.v1", reserved)).toBe(200);
+  expect([await unanswered(reserved), await unanswered(refused)]).toEqual([[], ["shop.order.placed.v1"]]);
+  expect(await answer("shop.stock.refused.v1", refused)).toBe(200);
+  expect(await unanswered(refused)).toEqual([]);
+  expect(await answer("shop.stock.released.v1", refused)).toBe(200);
+});
+
+test("a consumer without an outbox confirms over HTTP, with its secret; whoever has none of it does not", async () => {
+  const [ours, others] = [1, 2].map((fill) => signingSecret(`whsec_${Buffer.alloc(24, fill).toString("base64")}`)) as [Secret, Secret];
+  const asking = await startService({ ...configurationOf(testbed.url), signingSecrets: [ours] });
+  const sender = (mine: Secret) => confirmationSender({ url: `${asking.url}/confirmations`, secrets: [mine] });
+  const [inventory, stranger] = [sender(ours), sender(others)];
+  try {
+    const given = order();
+    await place(given);
+    const confirmation = { messageId: given.orderId, consumer: "inventory" };
+    expect(await stranger.confirm(confirmation)).toEqual({ kind: "failed", reason: "status.401" });
+    expect(await unanswered(given)).toEqual(["shop.order.placed.v1"]);
+    expect(await inventory.confirm(confirmation)).toEqual({ kind: "ok", isWaitedFor: true });
+    expect(await unanswered(given)).toEqual([]);
+    expect(await inventory.confirm(confirmation)).toEqual({ kind: "ok", isWaitedFor: false });
+    expect(await inventory.confirm({ ...confirmation, messageId: randomUUID() })).toEqual({ kind: "ok", isWaitedFor: false });
+    await asking.close();
+    expect(await inventory.confirm(confirmation)).toEqual({ kind: "failed", reason: "notConnected" });
+  } finally {
+    inventory.close();
+    stranger.close();
+    await asking.close();
+  }
+});
+
+test("a card that is refused rejects the order, gives the credit back and cancels it at the inventory, until that replies", async () => {
+  const given = order();
+  await place(given);
+  await client.query("update customer set card_limit_cents = 499 where customer_id = $1", [given.customerId]);
+  const id = randomUUID();
+  for (let time = 0; time < 2; time += 1) expect(await answer("shop.stock.reserved.v1", given, id)).toBe(200);
+  expect([await statusOf(given.orderId), await creditOf(given)]).toEqual(["rejected", 100_000_000]);
+  const { rows } = await client.query(
+    "select message_id, topic, key, payload from waybill_outbox where type = 'shop.order.cancelled.v1' and key = $1",
+    [given.customerId],
+  );
+  expect(rows).toMatchObject([{ topic: "orders", payload: JSON.stringify({ orderId: given.orderId, customerId: given.customerId }) }]);
+  expect(await unanswered(given)).toEqual(["shop.order.cancelled.v1"]);
+  expect(await answer("shop.stock.released.v1", given, randomUUID(), String(rows[0]?.["message_id"]))).toBe(200);
+  expect([await unanswered(given), await statusOf(given.orderId)]).toEqual([[], "rejected"]);
+});
+
+test("a card is charged for each confirmed order, up to its limit", async () => {
+  const customerId = `customer-${randomUUID()}`;
+  const orders = [order({ customerId }), order({ customerId }), order({ customerId })];
+  for (const each of orders) await place(each);
+  await client.query("update customer set card_limit_cents = 1000 where customer_id = $1", [customerId]);
+  for (const each of orders) await answer("shop.stock.reserved.v1", each);
+  const statuses = await Promise.all(orders.map(({ orderId }) => statusOf(orderId)));
+  expect(statuses.filter((status) => status === "confirmed")).toHaveLength(2);
+  expect(statuses.filter((status) => status === "rejected")).toHaveLength(1);
+  const { rows } = await client.query("select card_used_cents from customer where customer_id = $1", [customerId]);
+  expect(rows).toEqual([{ card_used_cents: "1000" }]);
+});
+
 test("an answer about an unknown order is put aside, not lost", async () => {
   const id = randomUUID();
   expect(await answer("shop.stock.reserved.v1", order(), id)).toBe(200);
   const { rows } = await client.query("select state from waybill_dead_letter where message_id = $1", [id]);
   expect(rows).toEqual([{ state: "dead" }]);
+});
+
+test("a payment is added to its order once, however often it comes, and acknowledged", async () => {
+  const [key, orderKey] = ["payments-payments-payments-payments", "order-order-order-order-order-order"];
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const database = openDatabase({ url: testbed.url, connections: 12 });
+  await migrateUp(database, namespace("postgres"), [halfMessageMigrations]);
+  const paid = await startService({ ...configurationOf(testbed.url), halfMessages: { url, keyId: "order-1", key: secret(orderKey) } });
+  const transport = httpTransport({ url: `${paid.url}/messages` });
+  const halfMessages = await createHalfMessageService({
+    database,
+    http: httpCaller(),
+    listen: new URL(url).host,
+    admin: null,
+    keys: [
+      { id: "payments-1", secret: secret(key), producer: "payments", scopes: ["decide"] },
+      { id: "order-1", secret: secret(orderKey), consumer: "order", scopes: ["ack"] },
+    ],
+    producers: { payments: { check: { via: "pull" } } },
+    destinations: { order: { transport, ack: "explicit", consumer: "order" } },
+    routes: { payments: ["order"] },
+    durability: "relaxed",
+    pollMs: 100,
+  });
+  const stop = new AbortController();
+  const running = halfMessages.run({ signal: stop.signal });
+  const payments = createServiceClient({ service: { url, key: { id: "payments-1", secret: key } }, clock: systemClock });
+  try {
+    const given = order();
+    await place(given);
+    const [paymentId, unknown] = [randomUUID(), randomUUID()];
+    const commit = (id: string, orderId: string) => {
+      const payload = JSON.stringify({ paymentId: id, orderId, customerId: given.customerId, cents: 300 });
+      const halfMessage = { messages: [{ id, type: "shop.payment.taken.v1", topic: "payments", key: given.customerId, payload }] };
+      const target = `/v1/producers/payments/half-messages/${id}/commit`;
+      return payments.call({ method: "POST", target, body: JSON.stringify({ halfMessage }) }, 5_000);
+    };
+    const isReady = async () => (await commit(paymentId, given.orderId)).kind === "answered";
+    await waitUntil(isReady, { what: "the half-message service answers" });
+    await commit(unknown, randomUUID());
+    const stateOf = async (id: string) =>
+      (await client.query("select state from waybill_delivery where message_id = $1", [id])).rows.map(({ state }) => state);
+    await waitUntil(async () => String(await stateOf(paymentId)) === "acked" && String(await stateOf(unknown)) === "acked", {
+      what: "both are acknowledged",
+    });
+    // The acknowledgement is lost, and the service brings it again.
+    await client.query(
+      "update waybill_delivery set state = 'awaiting_ack', acked_at = null, acked_by = null, due_at = now() where message_id = $1",
+      [paymentId],
+    );
+    await waitUntil(async () => String(await stateOf(paymentId)) === "acked", { what: "it is acknowledged again" });
+    const found = await (await fetch(`${paid.url}/orders/${given.orderId}`)).json();
+    expect(found).toMatchObject({ paidCents: 300 });
+    const { rows } = await client.query("select cents from order_payment where message_id = $1", [paymentId]);
+    expect(rows).toEqual([{ cents: "300" }]);
+    // A payment of an order that nobody placed was put aside, not lost.
+    const dead = await client.query("select state from waybill_dead_letter where message_id = $1", [unknown]);
+    expect(dead.rows).toEqual([{ state: "dead" }]);
+  } finally {
+    payments.close();
+    await paid.close();
+    stop.abort();
+    await running;
+    await transport.close({ deadlineMs: 5_000 });
+    await database.close();
+  }
 });
 
 test("a body that is no order is refused with every rule it breaks", async () => {
@@ -172,6 +316,7 @@ test("it is alive and ready, and has no other paths", async () => {
   for (const [path, status] of [
     ["/livez", 200],
     ["/readyz", 200],
+    ["/metrics", 200],
     ["/", 404],
     ["/orders/1", 404],
   ] as const) {

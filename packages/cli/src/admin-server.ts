@@ -1,14 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
-import { waybillError } from "@waybill/core";
-import { expositionType } from "./exposition.ts";
-import type { Readiness } from "./readiness.ts";
+import { expositionType, waybillError } from "@waybill/core";
+import type { ProcessReadiness, Readiness } from "./readiness.ts";
 
 export interface AdminServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  readonly readiness: () => Readiness;
+  readonly readiness: () => Readiness | ProcessReadiness;
   readonly metrics: () => Promise<string>;
 }
 
@@ -40,8 +39,8 @@ export async function startAdminServer({ host, port, readiness, metrics }: Admin
     if (path === "/livez") return respond(response, 200, "text/plain", "alive\n");
     if (path === "/metrics") return respond(response, 200, expositionType, await metrics());
     if (path !== "/readyz") return respond(response, 404, "text/plain", "/livez, /readyz or /metrics\n");
-    const { isReady, state, reasons } = readiness();
-    respond(response, isReady ? 200 : 503, "application/json", `${JSON.stringify({ ready: isReady, state, reasons })}\n`);
+    const found = readiness();
+    respond(response, found.isReady ? 200 : 503, "application/json", `${JSON.stringify(shownReadiness(found))}\n`);
   };
   const server = createServer({
     headersTimeout: 5_000,
@@ -70,6 +69,12 @@ export async function startAdminServer({ host, port, readiness, metrics }: Admin
         server.closeAllConnections();
       }),
   };
+}
+
+function shownReadiness(found: Readiness | ProcessReadiness): object {
+  const { isReady: ready, reasons } = found;
+  if ("state" in found) return { ready, state: found.state, reasons };
+  return { ready, reasons, relays: found.relays.map(({ name, ...one }) => ({ name, ...shownReadiness(one) })) };
 }
 
 function respond(

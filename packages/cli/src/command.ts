@@ -12,6 +12,8 @@ export interface CommandDefinition {
   readonly description: string;
   /** Besides `config` and `json`, which every command takes. */
   readonly settings: readonly Setting<unknown>[];
+  /** True: the file that `config` names is the command's own, and holds no settings. */
+  readonly hasOwnFile?: boolean;
   /** For the end of the help. */
   readonly notes?: string;
   run(configuration: Configuration): Promise<ExitCode>;
@@ -69,6 +71,7 @@ const groupDescriptions: Readonly<Record<string, string>> = {
   subscription: "Readers of a ledger: how far they are, and where they go on",
   stream: "The ledgers of a database",
   "dead-letter": "Messages that were given up, and what waits behind them",
+  "half-message": "The service for producers whose database no relay can read, and what it holds",
 };
 
 export function settingsOf(definition: CommandDefinition): readonly Setting<unknown>[] {
@@ -92,6 +95,7 @@ function configurationOf(definition: CommandDefinition, command: Command, knownN
     settings: settingsOf(definition),
     knownNames,
     flags,
+    hasOwnFile: definition.hasOwnFile === true,
     environment: process.env,
     readFile: (path) => readFileSync(path, "utf8"),
   });

@@ -131,6 +131,7 @@ describe("configuration", () => {
     ["no file", {}, "--config must name a file that can be read"],
     ["no JSON", { "c.json": '{"database": "canary' }, "--config must name a file that holds one JSON object"],
     ["a list", { "c.json": "[]" }, "--config must name a file that holds one JSON object"],
+    ["giving a setting twice", { "c.json": '{"leaseMs": 1000, "leaseMs": 2000}' }, "leaseMs in c.json is given twice"],
   ])("a configuration file that is %s is a mistake", (_what, files, problem) => {
     expect(problemsOf(read({ flags: { config: "c.json" }, files }))).toEqual([problem]);
   });

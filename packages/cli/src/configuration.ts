@@ -5,7 +5,9 @@
  * reported together, each with the setting's name and its source. Values of secrets appear in none of them.
  */
 import { ok } from "node:assert/strict";
-import { type ConfigProblem, isWaybillError, waybillError } from "@waybill/core";
+import { type ConfigProblem, configProblemsOf, isWaybillError, waybillError } from "@waybill/core";
+import { isObject, type Json, textOfSecret } from "./file-values.ts";
+import { parseJson } from "./parse-json.ts";
 import { environmentNameOf, flagOf, type Setting } from "./setting.ts";
 
 export interface ConfigurationInputs {
@@ -16,8 +18,19 @@ export interface ConfigurationInputs {
   /** By name, as given on the command line. */
   readonly flags: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** True: the file that `config` names is the command's own, and holds no settings. Default false. */
+  readonly hasOwnFile?: boolean;
+  /** An entry of a list in a file, instead of flags, environment and the file that `config` names. */
+  readonly entry?: ConfigurationEntry;
   /** Throws if there is no such file. */
   readonly readFile: (path: string) => string;
+}
+
+export interface ConfigurationEntry {
+  /** Settings by name. A secret is text, `{"env": NAME}` or `{"file": path}`, or a list of these. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** How problems name the place of a setting: `databases[0].subscriptions[1].leaseMs in relay.json`. */
+  readonly placeOf: (name: string) => string;
 }
 
 export type SettingSource = "flag" | "environment" | "file" | "default";
@@ -34,6 +47,10 @@ export interface Configuration {
   get<Value>(setting: Setting<Value>): Value | null;
   /** Notes a problem of a setting, with where its value came from. */
   complain(name: string, problem: string): void;
+  /** Notes a problem at a place that is no setting of ours. */
+  complainAt(place: string, problem: string): void;
+  /** How problems name the place of a setting, given or not. */
+  placeOf(name: string): string;
   /** Runs a factory. What it finds wrong with its options is noted under the names that `rename` gives them; then the answer is null. */
   make<Made>(factory: () => Made, rename?: (option: string) => string): Made | null;
   /** As `make`, for a factory that answers later. */
@@ -63,7 +80,8 @@ export function readConfiguration(inputs: ConfigurationInputs): Configuration {
   const found = new Map<string, Found>();
   const noteAt = (option: string, problem: string): void => void problems.push({ option, problem });
 
-  const fileValues = readConfigFile(inputs, noteAt);
+  const placeOf = (name: string): string => found.get(name)?.place ?? inputs.entry?.placeOf(name) ?? flagOf(name);
+  const fileValues = inputs.entry === undefined ? readConfigFile(inputs, noteAt) : readEntry(inputs, inputs.entry, noteAt);
   for (const setting of inputs.settings) {
     const value = findText(setting, inputs, fileValues, noteAt);
     if (value !== null) found.set(setting.name, value);
@@ -78,17 +96,15 @@ export function readConfiguration(inputs: ConfigurationInputs): Configuration {
     else values.set(setting.name, parsed.value);
   }
 
-  const complain = (name: string, problem: string): void => {
-    const place = found.get(name)?.place ?? flagOf(name);
+  const complainAt = (place: string, problem: string): void => {
     if (!problems.some((known) => known.option === place && known.problem === problem)) noteAt(place, problem);
   };
+  const complain = (name: string, problem: string): void => complainAt(placeOf(name), problem);
 
   const note = (error: unknown, rename: (option: string) => string): void => {
-    if (isWaybillError(error, "WAYBILL_CONFIG_INVALID"))
-      for (const { option, problem } of error.facts.problems) complain(rename(option), problem);
-    else if (isWaybillError(error, "WAYBILL_IDENTIFIER_INVALID"))
-      complain(error.facts.what, "must be a plain name: letters, digits and underscores, not beginning with a digit");
-    else errors.push(error);
+    const found = configProblemsOf(error);
+    if (found === null) errors.push(error);
+    for (const { option, problem } of found ?? []) complain(rename(option), problem);
   };
 
   const make = <Made>(factory: () => Made, rename: (option: string) => string = (option) => option): Made | null => {
@@ -103,6 +119,8 @@ export function readConfiguration(inputs: ConfigurationInputs): Configuration {
   return {
     get: <Value>(setting: Setting<Value>) => (values.get(setting.name) as Value | undefined) ?? null,
     complain,
+    complainAt,
+    placeOf,
     make,
     async makeLater(factory, rename = (option) => option) {
       try {
@@ -138,11 +156,25 @@ export function readConfiguration(inputs: ConfigurationInputs): Configuration {
 type NoteAt = (option: string, problem: string) => void;
 
 function findText(
-  { name, defaultText }: Setting<unknown>,
-  { flags, environment, readFile }: ConfigurationInputs,
+  setting: Setting<unknown>,
+  inputs: ConfigurationInputs,
   fileValues: ReadonlyMap<string, Found>,
   noteAt: NoteAt,
 ): Found | null {
+  const { name, defaultText } = setting;
+  const given = inputs.entry === undefined ? findGiven(setting, inputs, noteAt) : undefined;
+  if (given !== undefined) return given;
+  const fromFile = fileValues.get(name);
+  if (fromFile !== undefined) return fromFile;
+  return defaultText === null ? null : { text: defaultText, source: "default", place: inputs.entry?.placeOf(name) ?? flagOf(name) };
+}
+
+/** By flag or environment; undefined: not there, null: there and unreadable. */
+function findGiven(
+  { name }: Setting<unknown>,
+  { flags, environment, readFile }: ConfigurationInputs,
+  noteAt: NoteAt,
+): Found | null | undefined {
   const flag = flags[name];
   const variable = environmentNameOf(name);
   const [direct, path] = [environment[variable], environment[`${variable}_FILE`]];
@@ -158,9 +190,43 @@ function findText(
       return null;
     }
   }
-  const fromFile = fileValues.get(name);
-  if (fromFile !== undefined) return fromFile;
-  return defaultText === null ? null : { text: defaultText, source: "default", place: flagOf(name) };
+  return undefined;
+}
+
+function readEntry(
+  { settings, environment }: ConfigurationInputs,
+  { values, placeOf }: ConfigurationEntry,
+  noteAt: NoteAt,
+): ReadonlyMap<string, Found> {
+  const found = new Map<string, Found>();
+  for (const [name, value] of Object.entries(values)) {
+    const place = placeOf(name);
+    const setting = settings.find((each) => each.name === name);
+    const isReference = setting?.isSecret === true && !setting.isJson;
+    const text = isReference ? secretTextOf(value, environment) : fileTextOf(setting, value);
+    if (setting === undefined) noteAt(place, "is no setting here");
+    else if (text === null) noteAt(place, isReference ? secretRule : valueRule);
+    else found.set(name, { text, source: "file", place });
+  }
+  return found;
+}
+
+/** JSON stays what it is, unless it was written as text. */
+function fileTextOf(setting: Setting<unknown> | undefined, value: unknown): string | null {
+  return setting?.isJson === true && typeof value !== "string" ? JSON.stringify(value) : textOf(value);
+}
+
+const valueRule = "must be text, a number, true or false, a list of these, or an object";
+const secretRule =
+  'must be text, {"env": "NAME"} of a variable that is there, {"file": "path"} of a file that can be read, or a list of these';
+
+function secretTextOf(value: unknown, environment: ConfigurationInputs["environment"]): string | null {
+  if (Array.isArray(value)) {
+    const parts = value.map((part) => secretTextOf(part, environment));
+    return parts.includes(null) ? null : parts.join(",");
+  }
+  const name = isObject(value) && Object.keys(value).length === 1 ? value["env"] : undefined;
+  return textOfSecret(typeof name === "string" ? environment[name] : value);
 }
 
 /** The configuration file is itself named by flag or environment. */
@@ -168,37 +234,41 @@ function readConfigFile(inputs: ConfigurationInputs, noteAt: NoteAt): ReadonlyMa
   const values = new Map<string, Found>();
   const [fromFlag, fromEnvironment] = [inputs.flags[configName], inputs.environment[environmentNameOf(configName)]];
   const path = fromFlag ?? fromEnvironment;
-  if (path === undefined) return values;
+  if (path === undefined || inputs.hasOwnFile === true) return values;
   const place = fromFlag === undefined ? environmentNameOf(configName) : flagOf(configName);
   const parsed = parseConfigFile(path, inputs.readFile);
-  if (typeof parsed === "string") {
-    noteAt(place, parsed);
-    return values;
-  }
-  for (const [name, value] of Object.entries(parsed)) {
+  if (parsed.kind === "repeated") noteAt(`${parsed.at} in ${path}`, "is given twice");
+  else if (parsed.kind === "malformed") noteAt(place, parsed.problem);
+  if (parsed.kind !== "parsed") return values;
+  for (const [name, value] of Object.entries(parsed.values)) {
     const at = `${name} in ${path}`;
-    const text = textOf(value);
+    const text = fileTextOf(
+      inputs.settings.find((each) => each.name === name),
+      value,
+    );
     if (!inputs.knownNames.has(name) || name === configName) noteAt(at, "is no setting");
-    else if (text === null) noteAt(at, "must be text, a number, true or false, a list of these, or an object");
+    else if (text === null) noteAt(at, valueRule);
     else values.set(name, { text, source: "file", place: at });
   }
   return values;
 }
 
-function parseConfigFile(path: string, readFile: (path: string) => string): Readonly<Record<string, unknown>> | string {
+type ParsedFile =
+  | { readonly kind: "parsed"; readonly values: Json }
+  | { readonly kind: "repeated"; readonly at: string }
+  | { readonly kind: "malformed"; readonly problem: string };
+
+function parseConfigFile(path: string, readFile: (path: string) => string): ParsedFile {
   let content: string;
   try {
     content = readFile(path);
   } catch {
-    return "must name a file that can be read";
+    return { kind: "malformed", problem: "must name a file that can be read" };
   }
-  try {
-    const value: unknown = JSON.parse(content);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // The parser's message quotes the file, which may hold a secret.
-  }
-  return "must name a file that holds one JSON object";
+  const parsed = parseJson(content);
+  if (parsed.kind === "repeated") return parsed;
+  if (parsed.kind === "parsed" && isObject(parsed.value)) return { kind: "parsed", values: parsed.value };
+  return { kind: "malformed", problem: "must name a file that holds one JSON object" };
 }
 
 function textOf(value: unknown): string | null {

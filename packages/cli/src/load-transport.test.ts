@@ -48,6 +48,19 @@ async function load(flags: Readonly<Record<string, string>>, environment: Readon
   }
 }
 
+test("a module that never makes its transport is given up, so that the others of its process start", async () => {
+  writeFileSync(file("never.mjs"), "export default () => new Promise(() => undefined);");
+  const configuration = readConfiguration({
+    settings: transportSettings,
+    knownNames: new Set(),
+    flags: { transport: file("never.mjs") },
+    environment: {},
+    readFile: () => "",
+  });
+  expect(await loadTransport(configuration, () => undefined, { deadlineMs: 50 })).toBeNull();
+  expect(() => configuration.checked({})).toThrow("the module made no transport within 50 ms");
+});
+
 describe("what a transport is made from", () => {
   test.each<[string, Record<string, string>, string, number | null]>([
     ["Kafka", { transport: "kafka://one,two:9093" }, "kafka://one:9092,two:9093", 500],

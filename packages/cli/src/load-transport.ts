@@ -1,7 +1,7 @@
 /** From what was configured to a transport: by its URL's scheme, or from a module of yours. */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isWaybillError, type OnEvent, type Transport, waybillError } from "@waybill/core";
+import { isWaybillError, type OnEvent, systemClock, type Transport, waybillError, withDeadline } from "@waybill/core";
 import type { Configuration } from "./configuration.ts";
 import type { Setting } from "./setting.ts";
 import { brokerSettings, httpSettings, kafkaSettings, rabbitmqSettings, topics, transport, transportOptions } from "./settings.ts";
@@ -50,8 +50,15 @@ export function schemeOf(text: string): string | null {
   return /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase() ?? null;
 }
 
+/** A module that answers later than this is taken for one that never does. */
+const moduleDeadlineMs = 30_000;
+
 /** Problems go to the configuration; then the answer is null. */
-export async function loadTransport(configuration: Configuration, onEvent: OnEvent): Promise<LoadedTransport | null> {
+export async function loadTransport(
+  configuration: Configuration,
+  onEvent: OnEvent,
+  { deadlineMs = moduleDeadlineMs }: { readonly deadlineMs?: number } = {},
+): Promise<LoadedTransport | null> {
   const given = configuration.get(transport);
   if (given === null) {
     configuration.complain(transport.name, `is needed: ${known.join(" or ")}`);
@@ -75,7 +82,9 @@ export async function loadTransport(configuration: Configuration, onEvent: OnEve
       refuseAllBut(configuration, ["module"]);
       return await configuration.makeLater(async () => {
         if (scheme !== null && scheme !== "file") throw unknown(`there is no transport for ${scheme}://`);
-        return loadModule(text, configuration.get(transportOptions) ?? {}, onEvent);
+        const loaded = await withDeadline(systemClock, deadlineMs, loadModule(text, configuration.get(transportOptions) ?? {}, onEvent));
+        if (loaded.kind === "late") throw unknown(`the module made no transport within ${deadlineMs} ms`);
+        return loaded.value;
       });
   }
 }

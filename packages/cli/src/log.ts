@@ -28,11 +28,14 @@ export type CliEvent =
   | ({ readonly name: "cli.transportDoubtful" } & Omit<Finding, "level">)
   /** Not everything was closed in time. */
   | { readonly name: "cli.drainDeadlinePassed"; readonly waitingFor: string }
+  /** What the half-message service wants a human to look at. */
+  | { readonly name: "cli.alert"; readonly kind: string; readonly subject: string; readonly detail: string }
   | { readonly name: "cli.failed"; readonly code: string; readonly message: string }
   | { readonly name: "cli.stopped"; readonly exitCode: number };
 
 export interface Log {
-  write(event: WaybillEvent | CliEvent): void;
+  /** `whose`: printed with the event, where it does not say by itself. */
+  write(event: WaybillEvent | CliEvent, whose?: Readonly<Record<string, string>>): void;
 }
 
 export interface LogOptions {
@@ -58,6 +61,7 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.breakerClosed": "info",
   "relay.topicResumed": "info",
   "relay.spillDeleted": "info",
+  "relays.relayEnded": "error",
   "relay.breakerOpened": "error",
   "relay.topicStopped": "error",
   "relay.takenApart": "warn",
@@ -79,6 +83,10 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "relay.defaultPartitionUsed": "error",
   "relay.partitionsMany": "warn",
   "relay.delayedNotMoved": "warn",
+  "relay.unconfirmedRepeated": "warn",
+  "relay.unconfirmedNotRepeated": "warn",
+  "relay.unconfirmedNotMeasured": "warn",
+  "relay.unconfirmedGivenUp": "error",
   "relay.settingsDoubtful": "warn",
   "relay.held": "warn",
   "relay.soloPublishing": "warn",
@@ -124,6 +132,19 @@ const levels: Readonly<Partial<Record<(WaybillEvent | CliEvent)["name"], LogLeve
   "cli.transportNotChecked": "warn",
   "cli.drainDeadlinePassed": "error",
   "cli.failed": "error",
+  "cli.alert": "error",
+  "halfMessage.listening": "info",
+  "halfMessage.draining": "info",
+  "halfMessage.stopped": "info",
+  "halfMessage.failed": "error",
+  "halfMessage.purgeFailed": "error",
+  "halfMessage.alertTold": "info",
+  "halfMessage.alertNotTold": "error",
+  "halfMessage.checkScanFailed": "error",
+  "halfMessage.checkClaimFailed": "warn",
+  "halfMessage.checkNotRecorded": "warn",
+  "halfMessage.producerBlocked": "warn",
+  "barrier.settleFailed": "error",
 };
 
 /** These come once per message while something is down. */
@@ -147,9 +168,9 @@ export function createLog({ level, clock, writeLine }: LogOptions): Log {
   let dropped = 0;
 
   /** How many of its kind were left out before it; null: it is left out, too. */
-  const repeats = (event: WaybillEvent | CliEvent): number | null => {
+  const repeats = (event: WaybillEvent | CliEvent, whose: Readonly<Record<string, string>>): number | null => {
     if (!repeating.has(event.name)) return 0;
-    const kind = `${event.name} ${"reason" in event ? event.reason : ""}`;
+    const kind = [event.name, "reason" in event ? event.reason : "", ...Object.values(whose)].join(" ");
     const last = lastOf.get(kind);
     const nowMs = clock.monotonicMs();
     if (last !== undefined && nowMs - last.atMs < repeatMs) {
@@ -162,10 +183,10 @@ export function createLog({ level, clock, writeLine }: LogOptions): Log {
   };
 
   return {
-    write(event) {
+    write(event, whose = {}) {
       const of = levels[event.name] ?? "debug";
       if (ranks[of] < ranks[level]) return;
-      const leftOut = repeats(event);
+      const leftOut = repeats(event, whose);
       if (leftOut === null) return;
       if (waitingBytes > waitingBytesMax && of !== "error") {
         dropped += 1;
@@ -174,7 +195,7 @@ export function createLog({ level, clock, writeLine }: LogOptions): Log {
       }
       const counts = { ...(leftOut > 0 ? { leftOut } : {}), ...(dropped > 0 ? { dropped } : {}) };
       dropped = 0;
-      waitingBytes = writeLine(`${toJson({ time: new Date(clock.wallMs()).toISOString(), level: of, ...event, ...counts })}\n`);
+      waitingBytes = writeLine(`${toJson({ time: new Date(clock.wallMs()).toISOString(), level: of, ...event, ...whose, ...counts })}\n`);
     },
   };
 }

@@ -1,7 +1,6 @@
 import type { RelayHealth } from "@waybill/relay";
 import { describe, expect, test } from "vitest";
-import { exposition, histogram } from "./exposition.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type Gauges, type Metrics, renderMetrics } from "./metrics.ts";
 
 const health: RelayHealth = {
   state: "active",
@@ -26,34 +25,11 @@ const health: RelayHealth = {
 
 const of = { stream: "default", subscription: "kafka" } as const;
 
-describe("exposition", () => {
-  test("families are written as the text format says, with escaped labels", () => {
-    const families = [
-      { name: "a_total", kind: "counter", help: "one\nline \\", samples: [{ labels: { x: 'q"\\\n' }, value: 3n }] },
-      { name: "empty", kind: "gauge", help: "", samples: [] },
-      { name: "plain", kind: "gauge", help: "no labels", samples: [{ labels: {}, value: 0.5 }] },
-    ] as const;
-    expect(exposition(families)).toBe(
-      '# HELP a_total one\\nline \\\\\n# TYPE a_total counter\na_total{x="q\\"\\\\\\n"} 3\n# HELP plain no labels\n# TYPE plain gauge\nplain 0.5\n',
-    );
-  });
-
-  test("a histogram counts what lies at or below each edge, and everything", () => {
-    const seconds = histogram([1, 5]);
-    for (const value of [0.5, 1, 1.1, 5, 99]) seconds.observe(value);
-    expect(seconds.samples({}).map(({ suffix, labels, value }) => [suffix, labels["le"], value])).toEqual([
-      ["_bucket", "1", 2],
-      ["_bucket", "5", 4],
-      ["_bucket", "+Inf", 5],
-      ["_sum", undefined, 106.6],
-      ["_count", undefined, 5],
-    ]);
-  });
-});
+const gauges: Gauges = { health, endedWith: null, isReady: true, highestId: 9_007_199_254_740_999n };
 
 describe("metrics", () => {
   const render = (metrics: ReturnType<typeof createMetrics>, given: RelayHealth = health): Map<string, string> => {
-    const lines = metrics.render({ health: given, isReady: true, highestId: 9_007_199_254_740_999n }).split("\n");
+    const lines = renderMetrics([{ metrics, gauges: { ...gauges, health: given } }]).split("\n");
     return new Map(
       lines
         .filter((line) => line !== "" && !line.startsWith("#"))
@@ -85,6 +61,22 @@ describe("metrics", () => {
     expect(shown.get(name("waybill_relay_partitions_emptied_total"))).toBe("2");
     const standingBy = render(metrics, { ...health, state: "standby" });
     expect(standingBy.has('waybill_ledger_bytes{stream="default"}')).toBe(false);
+  });
+
+  test("what consumers have not confirmed is shown with its age, and what was sent again and given up is counted", () => {
+    const metrics = createMetrics(of);
+    const ledger = { highestId: 1n, removedTo: 0n, bytes: 0n, lowWaterMark: null, heldBackBy: null, neededAgeMs: null } as const;
+    metrics.record({ ...of, ...ledger, name: "relay.ledgerMeasured", partitions: null, partitionsAhead: null, defaultRows: null });
+    const shown = (metric: string): string | undefined => render(metrics).get(`${metric}{stream="default"}`);
+    expect(shown("waybill_confirmations_waiting")).toBeUndefined();
+    metrics.record({ ...of, name: "relay.unconfirmedMeasured", waiting: 5, repeated: 2, oldestMs: 90_500 });
+    expect(["waiting", "repeated", "oldest_seconds"].map((one) => shown(`waybill_confirmations_${one}`))).toEqual(["5", "2", "90.5"]);
+    metrics.record({ ...of, name: "relay.unconfirmedMeasured", waiting: 0, repeated: 0, oldestMs: null });
+    expect(shown("waybill_confirmations_oldest_seconds")).toBe("0");
+    metrics.record({ ...of, name: "relay.unconfirmedRepeated", messages: 3, lateMs: 1 });
+    metrics.record({ ...of, name: "relay.unconfirmedGivenUp", messageId: "m", type: "t", topic: "orders", consumers: ["inventory"] });
+    expect(render(metrics).get(name("waybill_relay_unconfirmed_repeated_total"))).toBe("3");
+    expect(render(metrics).get(name("waybill_relay_unconfirmed_dead_total"))).toBe("1");
   });
 
   test("what brokers do is counted, and an alarm of RabbitMQ's is a gauge", () => {
@@ -122,6 +114,18 @@ describe("metrics", () => {
       "kafka_partitions_changed",
     ].map((metric) => value(`waybill_${metric}_total`));
     expect(counted).toEqual(["1", "1", "2", "1", "1", "1", "1", "1"]);
+  });
+
+  test("a breaker of a topic is counted when it opens, and is a gauge while it is open", () => {
+    const metrics = createMetrics(of);
+    const open = { ...health, openBreakers: ["orders", "stock"] };
+    metrics.record({ ...of, name: "relay.breakerOpened", topic: "orders", failures: 5 });
+    metrics.record({ ...of, name: "relay.breakerOpened", topic: "stock", failures: 5 });
+    expect(render(metrics, open).get(name("waybill_relay_breakers_open"))).toBe("2");
+    metrics.record({ ...of, name: "relay.breakerClosed", topic: "orders" });
+    const closed = render(metrics);
+    expect(closed.get(name("waybill_relay_breakers_open"))).toBe("0");
+    expect(closed.get(name("waybill_relay_breakers_opened_total"))).toBe("2");
   });
 
   test("events are counted and their durations fall into buckets, with edges at 1 s and 5 s", () => {
@@ -183,5 +187,45 @@ describe("metrics", () => {
     });
     const labels = [...render(metrics).keys()].flatMap((key) => [...key.matchAll(/(\w+)="/g)].map((match) => match[1]));
     expect(new Set(labels)).toEqual(new Set(["stream", "subscription", "le", "state"]));
+  });
+
+  test("of several relays each family stands once, and what is about a ledger is told by one of its readers", () => {
+    const measured = {
+      name: "relay.ledgerMeasured",
+      stream: "default",
+      highestId: 9n,
+      removedTo: 0n,
+      bytes: 100n,
+      lowWaterMark: 5n,
+    } as const;
+    const rest = { heldBackBy: "a", neededAgeMs: 1, partitions: null, partitionsAhead: null, defaultRows: null } as const;
+    const relays = [
+      { database: "shop", subscription: "a" },
+      { database: "shop", subscription: "b" },
+      { database: "billing", subscription: "a" },
+    ].map((one) => {
+      const metrics = createMetrics({ ...one, stream: "default" });
+      metrics.record({ ...measured, ...rest, subscription: one.subscription });
+      return { metrics, gauges };
+    });
+    // The first of them stands by: what it saw is old.
+    const standby = { metrics: relays[0]?.metrics as Metrics, gauges: { ...gauges, health: { ...health, state: "standby" } as const } };
+    const lines = renderMetrics([standby, ...relays.slice(1)]).split("\n");
+    const of = (beginning: string): number => lines.filter((line) => line.startsWith(beginning)).length;
+    expect(of("# TYPE waybill_relay_unconfirmed ")).toBe(1);
+    expect(of("waybill_relay_unconfirmed{")).toBe(3);
+    expect(of('waybill_relay_unconfirmed{database="billing",stream="default",subscription="a"}')).toBe(1);
+    expect(of('waybill_ledger_bytes{database="shop",stream="default"} 100')).toBe(1);
+    expect(of("waybill_ledger_bytes{")).toBe(2);
+    expect(new Set(lines).size).toBe(lines.length);
+  });
+
+  test("a relay that ended with an error is in the state that says so", () => {
+    const metrics = createMetrics(of);
+    metrics.record({ name: "relays.relayEnded", relay: "x", ...of, code: "WAYBILL_SCHEMA_MISMATCH", message: "", afterMs: 1 });
+    const text = renderMetrics([{ metrics, gauges: { ...gauges, endedWith: new Error("canary") } }]);
+    expect(text).toContain('waybill_relay_state{stream="default",subscription="kafka",state="ended"} 1');
+    expect(text).toContain('waybill_relay_state{stream="default",subscription="kafka",state="active"} 0');
+    expect(text).toContain('waybill_relay_ended_total{stream="default",subscription="kafka"} 1');
   });
 });

@@ -1,16 +1,16 @@
-/** What a relay process measures: events counted, durations in histograms, and its health as gauges. Labels are names of streams and subscriptions and nothing else. */
-import type { WaybillEvent } from "@waybill/core";
-import type { RelayHealth } from "@waybill/relay";
-import { exposition, type Family, histogram, type Labels } from "./exposition.ts";
+/** What a relay process measures: events counted, durations in histograms, and its health as gauges. MetricLabels are names of databases, streams and subscriptions and nothing else. */
+import { exposition, histogram, joinFamilies, type MetricFamily, type MetricLabels, type WaybillEvent } from "@waybill/core";
+import type { RelayHealth, RelayStanding } from "@waybill/relay";
 
 export interface MetricsOptions {
+  /** Where a process serves several: its configured name. */
+  readonly database?: string;
   readonly stream: string;
   readonly subscription: string;
 }
 
 /** Asked when somebody scrapes. */
-export interface Gauges {
-  readonly health: RelayHealth;
+export interface Gauges extends Pick<RelayStanding, "health" | "endedWith"> {
   readonly isReady: boolean;
   /** Highest id of the ledger; null: the database did not say in time. */
   readonly highestId: bigint | null;
@@ -18,7 +18,23 @@ export interface Gauges {
 
 export interface Metrics {
   record(event: WaybillEvent): void;
-  render(gauges: Gauges): string;
+  /** Tells one ledger from another. */
+  readonly ledgerName: string;
+  /** What was seen of the ledger by a relay in this standing; false: nothing. */
+  seesLedger(gauges: Gauges): boolean;
+  /** `showsLedger` false: another relay of the process tells about it. */
+  families(gauges: Gauges, options: { readonly showsLedger: boolean }): readonly MetricFamily[];
+}
+
+/** Of all relays of a process. What is about a ledger, and not about a reader of it, is told once. */
+export function renderMetrics(relays: readonly { readonly metrics: Metrics; readonly gauges: Gauges }[]): string {
+  const told = new Set<string>();
+  const families = relays.map(({ metrics, gauges }) => {
+    const showsLedger = metrics.seesLedger(gauges) && !told.has(metrics.ledgerName);
+    if (showsLedger) told.add(metrics.ledgerName);
+    return metrics.families(gauges, { showsLedger });
+  });
+  return exposition(joinFamilies(families));
 }
 
 /** Seconds. 1 and 5 are among them: the usual promises. */
@@ -41,6 +57,7 @@ const counters = {
   topicsStopped: ["waybill_relay_topics_stopped_total", "Times a dead letter stopped its whole topic."],
   leases: ["waybill_relay_leases_acquired_total", "Leases taken."],
   leasesLost: ["waybill_relay_leases_lost_total", "Leases lost while they were used."],
+  ended: ["waybill_relay_ended_total", "Times it ended with an error that somebody must look at; beside other relays it is begun anew."],
   restarts: ["waybill_relay_restarts_total", "Times everything was read again from the saved cursor after a failure."],
   broken: ["waybill_relay_transport_broken_total", "Times the transport broke its contract."],
   differing: ["waybill_relay_config_differs_total", "Times another configuration held the lease."],
@@ -48,6 +65,8 @@ const counters = {
   fenced: ["waybill_relay_fenced_ids_total", "Ids taken by rows of our own, for nobody came with a message (MySQL, MariaDB)."],
   removed: ["waybill_relay_history_removed_total", "Rows of history removed by ranges of ids."],
   emptied: ["waybill_relay_partitions_emptied_total", "Partitions of history removed whole (PostgreSQL)."],
+  unconfirmed: ["waybill_relay_unconfirmed_repeated_total", "Messages that were not confirmed in time and entered the ledger again."],
+  unconfirmedDead: ["waybill_relay_unconfirmed_dead_total", "Messages that were never confirmed and became dead letters."],
   delayed: ["waybill_relay_delayed_moved_total", "Delayed messages that were due and entered the ledger."],
   connections: ["waybill_sql_connections_lost_total", "Connections to the database that were lost or given up."],
   units: ["waybill_sql_units_repeated_total", "Units of work run again after a conflict."],
@@ -64,9 +83,11 @@ const counters = {
 
 type Counter = keyof typeof counters;
 type LedgerSeen = Extract<WaybillEvent, { readonly name: "relay.ledgerMeasured" }>;
+type ConfirmationsSeen = Extract<WaybillEvent, { readonly name: "relay.unconfirmedMeasured" }>;
 
-export function createMetrics({ stream, subscription }: MetricsOptions): Metrics {
-  const labels = { stream, subscription };
+export function createMetrics({ database, stream, subscription }: MetricsOptions): Metrics {
+  const ofDatabase = database === undefined ? {} : { database };
+  const labels = { ...ofDatabase, stream, subscription };
   const counts = new Map<Counter, number>(Object.keys(counters).map((counter) => [counter as Counter, 0]));
   const delays = histogram(delayEdges);
   const publishes = histogram(durationEdges);
@@ -74,6 +95,7 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
   let isBlocked = false;
   /** As the upkeep saw it last; null: it is another relay's. */
   let ledger: LedgerSeen | null = null;
+  let confirmations: ConfirmationsSeen | null = null;
   const add = (counter: Counter, by = 1): void => void counts.set(counter, (counts.get(counter) ?? 0) + by);
 
   const record = (event: WaybillEvent): void => {
@@ -111,6 +133,8 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         return add("leasesLost");
       case "relay.restarting":
         return add("restarts");
+      case "relays.relayEnded":
+        return add("ended");
       case "relay.transportBroken":
         return add("broken");
       case "relay.configDiffers":
@@ -124,6 +148,13 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         return add("removed", event.rows);
       case "relay.ledgerMeasured":
         ledger = event;
+        return;
+      case "relay.unconfirmedRepeated":
+        return add("unconfirmed", event.messages);
+      case "relay.unconfirmedGivenUp":
+        return add("unconfirmedDead");
+      case "relay.unconfirmedMeasured":
+        confirmations = event;
         return;
       case "relay.delayedMoved":
         return add("delayed", event.messages);
@@ -158,25 +189,26 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
     }
   };
 
-  const families = ({ health, isReady, highestId }: Gauges): readonly Family[] => {
-    const gauge = (name: string, help: string, value: number | bigint | boolean | null): Family => ({
+  const families: Metrics["families"] = ({ health, endedWith, isReady, highestId }, { showsLedger }) => {
+    const gauge = (name: string, help: string, value: number | bigint | boolean | null): MetricFamily => ({
       name,
       kind: "gauge",
       help,
       samples: value === null ? [] : [{ labels, value: typeof value === "boolean" ? Number(value) : value }],
     });
-    const ofLedger = (name: string, help: string, value: number | bigint | null, more: Labels = {}): Family => ({
+    const ofLedger = (name: string, help: string, value: number | bigint | null, more: MetricLabels = {}): MetricFamily => ({
       name,
       kind: "gauge",
       help,
-      samples: value === null ? [] : [{ labels: { stream, ...more }, value }],
+      samples: value === null ? [] : [{ labels: { ...ofDatabase, stream, ...more }, value }],
     });
-    const seen = health.state === "active" ? ledger : null;
+    const seen = showsLedger ? ledger : null;
+    const waiting = showsLedger ? confirmations : null;
     const heldBackBy = seen === null || seen.heldBackBy === null ? {} : { held_back_by: seen.heldBackBy };
     // Ids that nobody used are among them; counting rows would cost as much as reading them.
     const behind = highestId === null || health.lowWaterMark === null ? null : highestId - health.lowWaterMark + 1n;
     return [
-      ...Object.entries(counters).map(([counter, [name, help]]): Family => {
+      ...Object.entries(counters).map(([counter, [name, help]]): MetricFamily => {
         return { name, kind: "counter", help, samples: [{ labels, value: counts.get(counter as Counter) ?? 0 }] };
       }),
       {
@@ -191,7 +223,10 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
         name: "waybill_relay_state",
         kind: "gauge",
         help: "1 for the state the relay is in.",
-        samples: states.map((state) => ({ labels: { ...labels, state }, value: Number(health.state === state) })),
+        samples: states.map((state) => ({
+          labels: { ...labels, state },
+          value: Number((endedWith === null ? health.state : "ended") === state),
+        })),
       },
       gauge("waybill_relay_ready", "1 if /readyz says so.", isReady),
       gauge(
@@ -220,6 +255,17 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
       ),
       gauge("waybill_relay_caught_up", "1 if the last read found everything there was.", health.isCaughtUp),
       gauge("waybill_rabbitmq_blocked", "1 while RabbitMQ takes nothing, for an alarm of memory or disk.", isBlocked),
+      ofLedger(
+        "waybill_confirmations_waiting",
+        "Confirmations of consumers that are waited for, counted up to 10000.",
+        waiting && waiting.waiting,
+      ),
+      ofLedger("waybill_confirmations_repeated", "Of them, those whose message entered the ledger again.", waiting && waiting.repeated),
+      ofLedger(
+        "waybill_confirmations_oldest_seconds",
+        "For how long the oldest of them is waited for; 0: none is.",
+        waiting && (waiting.oldestMs ?? 0) / 1_000,
+      ),
       ofLedger(
         "waybill_ledger_ids",
         "Ids of the ledger that history was not removed of: its growth.",
@@ -251,7 +297,12 @@ export function createMetrics({ stream, subscription }: MetricsOptions): Metrics
     ];
   };
 
-  return { record, render: (gauges) => exposition(families(gauges)) };
+  return {
+    record,
+    ledgerName: JSON.stringify([database, stream]),
+    seesLedger: ({ health }) => health.state === "active" && ledger !== null,
+    families,
+  };
 }
 
-const states: readonly RelayHealth["state"][] = ["starting", "standby", "active", "paused", "stopped", "failing"];
+const states: readonly (RelayHealth["state"] | "ended")[] = ["starting", "standby", "active", "paused", "stopped", "failing", "ended"];

@@ -3,7 +3,18 @@ import { CommanderError } from "commander";
 import { type CommandDefinition, type ParsedCommand, program } from "./command.ts";
 import { deadLetterDiscard, deadLetterList, deadLetterRedrive, deadLetterShow } from "./commands/dead-letter.ts";
 import { doctor } from "./commands/doctor.ts";
+import {
+  halfMessageCommit,
+  halfMessageList,
+  halfMessageReceivers,
+  halfMessageRedrive,
+  halfMessageResume,
+  halfMessageRollback,
+  halfMessageShow,
+} from "./commands/half-message.ts";
+import { halfMessageServe } from "./commands/half-message-serve.ts";
 import { migrateSql, migrateStatus, migrateUpCommand } from "./commands/migrate.ts";
+import { reconcileCommand } from "./commands/reconcile.ts";
 import { relay } from "./commands/relay.ts";
 import { subscriptionReplay } from "./commands/replay.ts";
 import { retentionRun, retentionStatus } from "./commands/retention.ts";
@@ -45,6 +56,15 @@ export const definitions: readonly CommandDefinition[] = [
   subscriptionReplay,
   retentionStatus,
   retentionRun,
+  halfMessageServe,
+  halfMessageList,
+  halfMessageShow,
+  halfMessageCommit,
+  halfMessageRollback,
+  halfMessageResume,
+  halfMessageRedrive,
+  halfMessageReceivers,
+  reconcileCommand,
 ];
 
 /** Runs one command line; answers what the process should end with. Never rejects. */

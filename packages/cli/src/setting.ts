@@ -3,6 +3,8 @@
  * command line, `WAYBILL_LEASE_MS` (and `WAYBILL_LEASE_MS_FILE`) in the environment. Whatever its source it arrives as text.
  */
 import { type Secret, secret } from "@waybill/core";
+import { isObject } from "./file-values.ts";
+import { parseJson } from "./parse-json.ts";
 
 /** A value, or the rule that the text breaks, in words that follow "must be". Never the text itself. */
 export type Parsed<Value> = { readonly value: Value } | { readonly problem: string };
@@ -20,6 +22,8 @@ export interface Setting<Value> {
   readonly isSecret: boolean;
   /** True: may be given several times; what is given is joined by commas. */
   readonly isList: boolean;
+  /** True: its text is JSON. An object in a file is its value, and never says where a secret is. */
+  readonly isJson: boolean;
   parse(text: string): Parsed<Value>;
 }
 
@@ -102,15 +106,29 @@ export function switchedOn(name: string, description: string): Setting<boolean> 
 
 /** A JSON object. */
 export function jsonObject(name: string, description: string): Setting<Readonly<Record<string, unknown>>> {
-  return setting(name, description, { placeholder: "JSON" }, (given) => {
-    try {
-      const value: unknown = JSON.parse(given);
-      if (typeof value === "object" && value !== null && !Array.isArray(value)) return { value: value as Record<string, unknown> };
-    } catch {
-      // The error quotes what was given; the answer is the same without it.
-    }
-    return { problem: "a JSON object" };
-  });
+  const parse = (given: string): Parsed<Readonly<Record<string, unknown>>> => {
+    const parsed = parseJson(given);
+    if (parsed.kind === "repeated") return { problem: `a JSON object that has no name twice, as it has ${parsed.at}` };
+    return parsed.kind === "parsed" && isObject(parsed.value) ? { value: parsed.value } : { problem: "a JSON object" };
+  };
+  return { ...setting(name, description, { placeholder: "JSON" }, parse), isJson: true };
+}
+
+/** A JSON object that is never shown. */
+export function secretObject(name: string, description: string): Setting<Readonly<Record<string, unknown>>> {
+  return { ...jsonObject(name, description), isSecret: true };
+}
+
+/** A list of JSON objects, at least one. Never shown, for they may hold secrets. */
+export function jsonObjects(name: string, description: string): Setting<readonly Readonly<Record<string, unknown>>[]> {
+  const parse = (given: string): Parsed<readonly Readonly<Record<string, unknown>>[]> => {
+    const parsed = parseJson(given);
+    if (parsed.kind === "repeated") return { problem: `a list of JSON objects that have no name twice, as they have ${parsed.at}` };
+    const value = parsed.kind === "parsed" ? parsed.value : null;
+    if (Array.isArray(value) && value.length > 0 && value.every(isObject)) return { value };
+    return { problem: "a list of JSON objects, at least one" };
+  };
+  return { ...setting(name, description, { placeholder: "JSON" }, parse), isSecret: true, isJson: true };
 }
 
 function wordsOf(given: string): readonly string[] {
@@ -119,5 +137,5 @@ function wordsOf(given: string): readonly string[] {
 
 function setting<Value>(name: string, description: string, described: Described, parse: (given: string) => Parsed<Value>): Setting<Value> {
   const { defaultText = null, defaultNote = null, placeholder = null } = described;
-  return { name, placeholder, description, defaultText, defaultNote, isSecret: false, isList: false, parse };
+  return { name, placeholder, description, defaultText, defaultNote, isSecret: false, isList: false, isJson: false, parse };
 }

@@ -1,6 +1,19 @@
 /** Every setting there is, by what it is about. The README lists them; a test compares. */
 import type { Secret } from "@waybill/core";
-import { choice, jsonObject, list, type Setting, secretList, secretText, switchedOn, text, time, wholeNumber } from "./setting.ts";
+import {
+  choice,
+  jsonObject,
+  jsonObjects,
+  list,
+  type Setting,
+  secretList,
+  secretObject,
+  secretText,
+  switchedOn,
+  text,
+  time,
+  wholeNumber,
+} from "./setting.ts";
 
 export const config: Setting<string> = text("config", "a file with a JSON object of settings", { placeholder: "FILE" });
 export const database: Setting<Secret> = secretText(
@@ -20,7 +33,7 @@ export const json: Setting<boolean> = switchedOn("json", "print the result as JS
 
 export const sets: Setting<readonly string[]> = list("set", "the sets of migrations, in this order", {
   placeholder: "NAMES",
-  defaultNote: "sql,outbox,relay,dead-letter,inbox",
+  defaultNote: "sql,outbox,relay,dead-letter,inbox; half-message and barrier only when named",
 });
 
 // Which relay
@@ -46,13 +59,23 @@ export const onlyTypes: Setting<readonly string[]> = list(
   patterns,
 );
 
+// Several relays in one process
+export const databases: Setting<readonly Readonly<Record<string, unknown>>[]> = jsonObjects(
+  "databases",
+  "several relays in one process: databases, each with its subscriptions; usually in the file",
+);
+export const totalNumbers: readonly Setting<number>[] = [
+  wholeNumber("totalLoadedMax", "several relays: messages in memory, of all of them together", { defaultNote: "10000" }),
+  wholeNumber("totalLoadedBytesMax", "several relays: bytes of payload in memory, of all of them together", { defaultNote: "33554432" }),
+];
+
 // Where messages go
 export const transport: Setting<Secret> = secretText(
   "transport",
   "where messages go: https://host/path/{topic}, kafka://host:9092,host:9092, amqps://host/vhost, or the path of a module",
   { placeholder: "URL|PATH" },
 );
-export const transportOptions: Setting<Readonly<Record<string, unknown>>> = jsonObject(
+export const transportOptions: Setting<Readonly<Record<string, unknown>>> = secretObject(
   "transportOptions",
   "what a transport module is given",
 );
@@ -331,3 +354,24 @@ export const who: Setting<string> = text("who", "who decides, for the audit", {
   defaultNote: "the user of the operating system",
 });
 export const why: Setting<string> = text("why", "why, for the audit", { placeholder: "TEXT" });
+
+// A half-message service
+export const service: Setting<string> = text("service", "the admin port of a half-message service: https://host:7421", {
+  placeholder: "URL",
+  defaultNote: "http://127.0.0.1:7421",
+});
+export const destination: Setting<string> = text("destination", "of a half-message service: deliveries to this destination, or receivers", {
+  placeholder: "NAME",
+});
+export const delivery: Setting<string> = text("delivery", "of a half-message service: this delivery, by its id", { placeholder: "ID" });
+export const keyId: Setting<string> = text("keyId", "the key that signs our calls", { placeholder: "ID" });
+export const keySecret: Setting<Secret> = secretText("keySecret", "its secret; better in a file, by WAYBILL_KEY_SECRET_FILE");
+export const producer: Setting<string> = text("producer", "of this producer", { placeholder: "NAME" });
+export const halfMessageId: Setting<string> = text("id", "the half message", { placeholder: "ID" });
+export const halfMessageState: Setting<"prepared" | "suspended" | "committed" | "rolled_back"> = choice("onlyState", "in this state", [
+  "prepared",
+  "suspended",
+  "committed",
+  "rolled_back",
+]);
+export const after: Setting<string> = text("after", "behind what the last page ended with", { placeholder: "TEXT" });

@@ -1,5 +1,6 @@
 /** The database and the place of its tables, as most commands want them. */
 import { deadLetterMigrations } from "@waybill/dead-letter";
+import { barrierMigrations, halfMessageMigrations } from "@waybill/half-message";
 import { inboxMigrations } from "@waybill/inbox";
 import { outboxMigrations } from "@waybill/outbox";
 import { relayMigrations } from "@waybill/relay";
@@ -24,6 +25,12 @@ export const migrationSets: readonly MigrationSet[] = [
   deadLetterMigrations,
   inboxMigrations,
 ];
+
+/**
+ * Sets for databases of their own, installed when they are named: the service's tables, and those that each of its producers keeps beside its
+ * business tables.
+ */
+export const namedSets: readonly MigrationSet[] = [halfMessageMigrations, barrierMigrations];
 
 /** Opens nothing yet: the first statement does. What is wrong is among the configuration's problems. */
 function databaseOf(configuration: Configuration, more: Omit<DatabaseOptions, "url"> = {}): Database | null {

@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
-import { type Child, forEachDatabase, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import { type Child, forEachDatabaseInTurn, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Destination, emptyTables, insertMessages, isMysql, migrate, query, startDestination } from "./fixtures.ts";
 import { named, startRelay, waybill } from "./waybill.ts";
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli dead-letter", (server) =>
   describe(`waybill dead-letter and status on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;
@@ -149,7 +149,7 @@ await forEachDatabase((server) =>
   }),
 );
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli dead-letter", (server) =>
   describe(`waybill status on ${server.name}`, () => {
     let database: TestDatabase;
     beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** `waybill doctor` on servers that are well, badly set up, or not there. */
 import { createServer, type Server } from "node:tls";
 import {
-  forEachDatabase,
+  forEachDatabaseInTurn,
   freePort,
   selfSigned,
   startKafka,
@@ -46,7 +46,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli doctor", (server) =>
   describe(`waybill doctor on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;
@@ -69,6 +69,24 @@ await forEachDatabase((server) =>
       const shown = await waybill(["doctor"], environment);
       expect(shown.stdout).toMatch(/^ok +tables of outbox +schema/m);
       expect(shown.stdout).toMatch(/^database +\[redacted\] +environment$/m);
+    });
+
+    test("what consumers have not confirmed is shown, and a warning once it was sent again or given up", async () => {
+      await migrate(database.url);
+      const found = async (): Promise<Finding | undefined> =>
+        (await doctor([], environment)).all.find(({ rule }) => rule === "confirmations");
+      expect(await found()).toMatchObject({ level: "ok", found: "0 waited for, 0 sent again, 0 given up" });
+      const confirmation = `insert into waybill_confirmation (message_id, consumer, stream, within_ms, due_at, repeats, type, topic)
+        values ('00000000-0000-4000-8000-000000000001', 'inventory', 'default', 60000, current_timestamp, 1, 't.v1', 'orders')`;
+      const letter = `insert into waybill_dead_letter (origin, reader, sequence, message_id, type, topic, state, reason)
+        values ('relay', 'default/@confirmations', 0, '00000000-0000-4000-8000-000000000002', 't.v1', 'orders', 'dead', 'unconfirmed:inventory')`;
+      await query(database.url, confirmation);
+      await query(database.url, letter);
+      expect(await found()).toMatchObject({
+        level: "warned",
+        found: expect.stringMatching(/^1 waited for, the oldest for \d+ s, 1 sent again, 1 given up$/) as string,
+      });
+      for (const table of ["confirmation", "dead_letter"]) await query(database.url, `delete from waybill_${table}`);
     });
 
     test("a role that may not do what a relay does is refused, table by table, until it is granted", async () => {
@@ -94,6 +112,7 @@ await forEachDatabase((server) =>
           ? ["no insert, delete on waybill_outbox", "no select, delete on waybill_outbox_delayed", "no select, update on waybill_key_lock"]
           : ["no insert on waybill_outbox", "no select, update, delete on waybill_outbox_delayed"]),
         "no update on waybill_stream",
+        "no select, update, delete on waybill_confirmation",
         "no select, insert, update on waybill_subscription",
         "no select, insert, update, delete on waybill_dead_letter",
         "no select, insert, delete on waybill_spill",
@@ -110,7 +129,8 @@ await forEachDatabase((server) =>
       if (isMysql(database.url))
         grants.push("insert, delete on waybill_outbox", "select, delete on waybill_outbox_delayed", "select, update on waybill_key_lock");
       else grants.push("insert on waybill_outbox", "select, update, delete on waybill_outbox_delayed");
-      for (const grant of [...grants, "update on waybill_stream"]) await query(database.url, `grant ${grant} to ${name}`);
+      for (const grant of [...grants, "update on waybill_stream", "select, update, delete on waybill_confirmation"])
+        await query(database.url, `grant ${grant} to ${name}`);
       const granted = await doctor([], { WAYBILL_DATABASE: mine.href });
       expect(granted.findings.filter((finding) => finding.startsWith("refused"))).toEqual([]);
       expect(granted.findings).not.toContain("warned owner: role");

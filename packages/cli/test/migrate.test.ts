@@ -1,9 +1,9 @@
-import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
+import { forEachDatabaseInTurn, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isMysql, query as queryUrl } from "./fixtures.ts";
 import { waybill } from "./waybill.ts";
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli migrate", (server) =>
   describe(`waybill migrate on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;

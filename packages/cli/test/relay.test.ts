@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
-import { type Child, forEachDatabase, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import { type Child, forEachDatabaseInTurn, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Destination, emptyTables, insertMessages, isMysql, migrate, query, startDestination } from "./fixtures.ts";
 import { adminUrl, named, startRelay, waybill } from "./waybill.ts";
 
 const module = fileURLToPath(new URL("../dist-programs/test/programs/transport-module.js", import.meta.url));
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli relay", (server) =>
   describe(`waybill relay on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;
@@ -78,14 +78,16 @@ await forEachDatabase((server) =>
 
     test("a second relay stands by, is ready, and goes on when the first is told to stop", async () => {
       const to = await destination();
-      const first = await relay(["--transport", to.url]);
+      // A lease that nobody waits out: it is handed over.
+      const holding = ["--transport", to.url, "--lease-ms", "600000"];
+      const first = await relay(holding);
       await first.waitFor(named("relay.leaseAcquired"));
-      const second = await relay(["--transport", to.url]);
+      const second = await relay(holding);
       await second.waitFor(named("relay.standby"));
       expect(await get(`${await adminUrl(second)}/readyz`)).toMatchObject({ status: 200, text: expect.stringContaining('"standby"') });
       first.kill("SIGTERM");
       await first.exited;
-      await second.waitFor(named("relay.leaseAcquired"), { deadlineMs: 5_000 });
+      await second.waitFor(named("relay.leaseAcquired"));
       await insertMessages(database.url, 5);
       await waitUntil(() => to.ids.length >= 5, { what: "they have arrived", deadlineMs: 20_000 });
     });

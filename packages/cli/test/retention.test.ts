@@ -1,9 +1,9 @@
-import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
+import { forEachDatabaseInTurn, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { emptyTables, insertMessages, isMysql, migrate, query } from "./fixtures.ts";
 import { waybill } from "./waybill.ts";
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli retention", (server) =>
   describe(`waybill retention on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;

@@ -1,9 +1,9 @@
-import { forEachDatabase, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
+import { forEachDatabaseInTurn, type TestDatabase, testDatabase, waitUntil } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrate, query, startDestination } from "./fixtures.ts";
 import { named, startRelay, waybill } from "./waybill.ts";
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli stream", (server) =>
   describe(`waybill stream on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;

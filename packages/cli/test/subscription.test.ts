@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { forEachDatabase, type TestDatabase, testDatabase } from "@waybill/testing";
+import { forEachDatabaseInTurn, type TestDatabase, testDatabase } from "@waybill/testing";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { emptyTables, insertMessages, migrate, query, startDestination } from "./fixtures.ts";
 import { waybill } from "./waybill.ts";
@@ -25,7 +25,7 @@ function onTerminal(commandLine: string, url: string, typed: string): Promise<nu
   });
 }
 
-await forEachDatabase((server) =>
+await forEachDatabaseInTurn("cli subscription", (server) =>
   describe(`waybill subscription on ${server.name}`, () => {
     let database: TestDatabase;
     let environment: Record<string, string>;

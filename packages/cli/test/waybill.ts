@@ -31,10 +31,15 @@ export function waybill(commandLine: readonly string[], given: Readonly<Record<s
   });
 }
 
-/** Starts a relay with an admin server on a free port; its log lines are the child's events. */
-export function startRelay(commandLine: readonly string[], given: Readonly<Record<string, string>> = {}): Promise<Child> {
+/** Starts a command that goes on until it is stopped; its log lines are the child's events. */
+export function startWaybill(commandLine: readonly string[], given: Readonly<Record<string, string>> = {}): Promise<Child> {
   const cleared = Object.fromEntries(Object.keys(process.env).flatMap((name) => (name.startsWith("WAYBILL_") ? [[name, undefined]] : [])));
-  return startChild(program, { args: ["relay", "--admin", "127.0.0.1:0", ...commandLine], env: { ...cleared, ...given } });
+  return startChild(program, { args: commandLine, env: { ...cleared, ...given } });
+}
+
+/** Starts a relay with an admin server on a free port. */
+export function startRelay(commandLine: readonly string[], given: Readonly<Record<string, string>> = {}): Promise<Child> {
+  return startWaybill(["relay", "--admin", "127.0.0.1:0", ...commandLine], given);
 }
 
 export const named =

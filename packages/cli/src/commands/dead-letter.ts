@@ -14,9 +14,13 @@ import type { Database, Namespace } from "@waybill/sql";
 import type { CommandDefinition } from "../command.ts";
 import type { Configuration } from "../configuration.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { serviceSettings } from "../half-message/call-service.ts";
+import { discardDeliveries, listDeadDeliveries, redriveDeliveries, showDelivery } from "../half-message/deliveries.ts";
 import {
   all,
   database,
+  delivery,
+  destination,
   dryRun,
   json,
   key,
@@ -28,6 +32,7 @@ import {
   reader,
   reason,
   schema,
+  service,
   since,
   state,
   topic,
@@ -43,11 +48,31 @@ const filters = [origin, reader, topic, type, messageId, key, reason] as const;
 const place = [database, schema, prefix] as const;
 const decision = [all, dryRun, yes, who, why] as const;
 
+/** What only a ledger's form of a command reads, and what only a service's does. Both choose what is decided about. */
+const ofLedger = [...filters, since, state, only, all, who] as const;
+const ofService = [destination, delivery] as const;
+
+/**
+ * Whether deliveries of a service are meant. What is given for the other form is complained of: to leave a filter out decides about more than was
+ * named. Tables may be configured on a machine for other commands; named beside a service they are a mistake.
+ */
+function isOfService(configuration: Configuration): boolean {
+  const isService = configuration.get(service) !== null;
+  for (const { name, source } of configuration.effective) {
+    const isOf = (settings: readonly { readonly name: string }[]): boolean => settings.some((setting) => setting.name === name);
+    if (source === "default") continue;
+    if (isService && (isOf(ofLedger) || (source === "flag" && isOf(place)))) configuration.complain(name, "is not read with --service");
+    if (!isService && isOf(ofService)) configuration.complain(name, "is read with --service only");
+  }
+  return isService;
+}
+
 export const deadLetterList: CommandDefinition = {
   path: ["dead-letter", "list"],
-  description: "List messages that were given up, or wait behind one that was",
-  settings: [...place, ...filters, since, state, limit],
+  description: "List messages that were given up, or wait behind one that was; with --service dead deliveries of half messages",
+  settings: [...place, ...filters, since, state, limit, ...serviceSettings, destination],
   async run(configuration) {
+    if (isOfService(configuration)) return listDeadDeliveries(configuration);
     const { opened, space } = configuration.checked(placeOf(configuration));
     try {
       const wanted = configuration.get(state) ?? "dead";
@@ -68,9 +93,11 @@ export const deadLetterList: CommandDefinition = {
 
 export const deadLetterShow: CommandDefinition = {
   path: ["dead-letter", "show"],
-  description: "Show one message that was given up or waits, with its headers and its payload",
-  settings: [...place, messageId, origin, reader],
+  description:
+    "Show one message that was given up or waits, with its headers and its payload; with --service one delivery and its attempts, without",
+  settings: [...place, messageId, origin, reader, ...serviceSettings, delivery],
   async run(configuration) {
+    if (isOfService(configuration)) return showDelivery(configuration);
     const wanted = configuration.get(messageId);
     if (wanted === null) configuration.complain(messageId.name, "is needed");
     const { opened, space } = configuration.checked(placeOf(configuration));
@@ -88,16 +115,24 @@ export const deadLetterShow: CommandDefinition = {
 
 export const deadLetterRedrive: CommandDefinition = {
   path: ["dead-letter", "redrive"],
-  description: "Put dead letters back on their way, under their old ids; what waits behind them follows",
-  settings: [...place, ...filters, since, ...decision],
-  run: (configuration) => decide(configuration, { verb: "redrive", done: "put back on their way", run: redriveDeadLetters }),
+  description:
+    "Put dead letters back on their way, under their old ids; what waits behind them follows. With --service dead deliveries of half messages",
+  settings: [...place, ...filters, since, ...decision, limit, ...serviceSettings, destination, delivery],
+  run: (configuration) =>
+    isOfService(configuration)
+      ? redriveDeliveries(configuration)
+      : decide(configuration, { verb: "redrive", done: "put back on their way", run: redriveDeadLetters }),
 };
 
 export const deadLetterDiscard: CommandDefinition = {
   path: ["dead-letter", "discard"],
-  description: "Close dead letters, or messages that wait behind one, for good: they are never published",
-  settings: [...place, ...filters, since, only, ...decision],
-  run: (configuration) => decide(configuration, { verb: "discard", done: "discarded", run: discardDeadLetters }),
+  description:
+    "Close dead letters, or messages that wait behind one, for good: they are never published. With --service dead deliveries of half messages",
+  settings: [...place, ...filters, since, only, ...decision, limit, ...serviceSettings, destination, delivery],
+  run: (configuration) =>
+    isOfService(configuration)
+      ? discardDeliveries(configuration)
+      : decide(configuration, { verb: "discard", done: "discarded", run: discardDeadLetters }),
 };
 
 interface Decision {

@@ -3,7 +3,7 @@ import type { CommandDefinition } from "../command.ts";
 import type { Configuration } from "../configuration.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { database, dialect, json, prefix, schema, sets } from "../settings.ts";
-import { migrationSets, placeOf, spaceOf } from "../tables.ts";
+import { migrationSets, namedSets, placeOf, spaceOf } from "../tables.ts";
 import { printJson, printProgress, printResult, printTable } from "../terminal.ts";
 
 const placeSettings = [sets, schema, prefix] as const;
@@ -88,9 +88,10 @@ function partsOf(configuration: Configuration): Parts {
 function chosenSets(configuration: Configuration): readonly MigrationSet[] {
   const names = configuration.get(sets);
   if (names === null) return migrationSets;
+  const known = [...migrationSets, ...namedSets];
   return names.flatMap((name) => {
-    const found = migrationSets.find((set) => set.name === name);
-    if (found === undefined) configuration.complain(sets.name, `must be among ${migrationSets.map((set) => set.name).join(", ")}`);
+    const found = known.find((set) => set.name === name);
+    if (found === undefined) configuration.complain(sets.name, `must be among ${known.map((set) => set.name).join(", ")}`);
     return found ?? [];
   });
 }
