@@ -1,5 +1,6 @@
 /** Alerts: what a human should look at, told once an hour of each kind and subject. */
 import type { Clock } from "./clock.ts";
+import { tell } from "./listener.ts";
 
 /** What a human should look at. `subject` is a name or an id, `detail` a sentence of names and numbers; neither holds a payload, a key or a secret. */
 export interface Alert<Kind extends string = string> {
@@ -30,12 +31,7 @@ export function createAlerts<Kind extends string>(clock: Clock, onAlert: OnAlert
       toldAtMs.delete(what);
       toldAtMs.set(what, nowMs);
       if (toldAtMs.size > subjectsMax) toldAtMs.delete(toldAtMs.keys().next().value as string);
-      try {
-        const returned: unknown = onAlert?.(alert);
-        if (returned instanceof Promise) returned.catch(() => undefined);
-      } catch {
-        // Whoever listens cannot break what he listens to.
-      }
+      tell(onAlert, alert);
     },
   };
 }

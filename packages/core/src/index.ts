@@ -19,23 +19,11 @@ export type { EntityVersion, VersionSource } from "./entity-version.ts";
 export type { ConfigProblem, PayloadIssue, WaybillErrorCode, WaybillErrorFacts } from "./errors.ts";
 // Failure: errors, backoff, breaker, brake
 export { configProblemsOf, isWaybillError, throwConfigProblems, WaybillError, waybillError } from "./errors.ts";
-export type {
-  BarrierEvent,
-  DeliveryEvent,
-  HalfMessageEvent,
-  HttpEvent,
-  InboxEvent,
-  KafkaEvent,
-  OnEvent,
-  OutboxEvent,
-  ProducerEvent,
-  RabbitmqEvent,
-  RelayEvent,
-  RelaysEvent,
-  SourceEvent,
-  SqlEvent,
-  WaybillEvent,
-} from "./events.ts";
+export type { BarrierEvent, DeliveryEvent, HalfMessageEvent, ProducerEvent } from "./events/half-message-events.ts";
+export type { InboxEvent } from "./events/inbox-events.ts";
+export type { RelayEvent, RelaysEvent } from "./events/relay-events.ts";
+export type { HttpEvent, KafkaEvent, RabbitmqEvent, SourceEvent } from "./events/transport-events.ts";
+export type { OnEvent, OutboxEvent, SqlEvent, WaybillEvent } from "./events.ts";
 // Telemetry
 export { emit } from "./events.ts";
 export type { Histogram, MetricFamily, MetricLabels, MetricSample } from "./exposition.ts";
