@@ -49,6 +49,9 @@ export type { InjectedMemoryFault, MemoryFault, MemoryTransport, MemoryTransport
 
 // Ports without a broker
 export { memoryTransport } from "./memory-transport.ts";
+// Command lines of runs
+export type { BrokerName, DatabaseName, ServerChoice } from "./run-options.ts";
+export { brokerNames, brokerOf, databaseNames, databaseOf, minutesOf, parseUsage, seedOf, UsageError } from "./run-options.ts";
 // Places for processes that are killed and come back
 export type { Seat, SeatCommand, SeatOptions } from "./seat.ts";
 export { createSeat } from "./seat.ts";

@@ -1,6 +1,8 @@
 /** `npm run chaos`, `npm run scenario`, `npm run scenarios`: see `usage`. Everything for people goes to stderr; with --json the last line of stdout is the result. */
+
 import { randomInt } from "node:crypto";
-import { type RigCommand, readOptions, UsageError, usage } from "./options.ts";
+import { UsageError } from "@waybill/testing";
+import { type RigCommand, readOptions, usage } from "./options.ts";
 import { exitCodes, type Outcome } from "./outcome.ts";
 import { runChaos } from "./run-chaos.ts";
 import { pairFor, runScenario, type ScenarioOutcome } from "./run-scenario.ts";

@@ -1,5 +1,6 @@
+import { UsageError } from "@waybill/testing";
 import { describe, expect, it } from "vitest";
-import { readOptions, UsageError } from "./options.ts";
+import { readOptions } from "./options.ts";
 
 describe("the rig's options", () => {
   it("name servers or URLs", () => {

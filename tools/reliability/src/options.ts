@@ -1,9 +1,17 @@
 /** What the command line of the rig asks for. */
-import { parseArgs } from "node:util";
-import { type BrokerName, brokerNames, type Choice, type DatabaseName, databaseNames } from "./pair.ts";
-
-/** Wrong usage; the message says what. */
-export class UsageError extends Error {}
+import {
+  type BrokerName,
+  brokerNames,
+  brokerOf,
+  type DatabaseName,
+  databaseNames,
+  databaseOf,
+  minutesOf,
+  parseUsage,
+  type ServerChoice,
+  seedOf,
+  UsageError,
+} from "@waybill/testing";
 
 export const usage = `usage: npm run chaos -- [options]              random faults over load L
        npm run scenario -- CODE [options]      one scenario, such as R64
@@ -25,8 +33,8 @@ export interface RigCommand {
   readonly code: string | null;
   readonly seed: number | null;
   readonly minutes: number;
-  readonly database: Choice<DatabaseName> | null;
-  readonly broker: Choice<BrokerName> | null;
+  readonly database: ServerChoice<DatabaseName> | null;
+  readonly broker: ServerChoice<BrokerName> | null;
   readonly isFull: boolean;
   readonly repeat: number;
   readonly isJson: boolean;
@@ -59,54 +67,24 @@ export function readOptions(args: readonly string[]): RigCommand | null {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        seed: { type: "string" },
-        minutes: { type: "string" },
-        database: { type: "string" },
-        broker: { type: "string" },
-        full: { type: "boolean" },
-        repeat: { type: "string" },
-        json: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : "unknown option");
-  }
-}
-
-function seedOf(text: string): number {
-  const seed = Number(text);
-  if (/^\d{1,10}$/.test(text) && seed < 2 ** 32) return seed;
-  throw new UsageError("--seed must be a whole number below 4294967296");
-}
-
-function minutesOf(text: string): number {
-  const minutes = Number(text);
-  if (/^\d{1,3}(\.\d+)?$/.test(text) && minutes >= 0.2 && minutes <= 600) return minutes;
-  throw new UsageError("--minutes must be a number from 0.2 to 600");
+  return parseUsage({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      seed: { type: "string" },
+      minutes: { type: "string" },
+      database: { type: "string" },
+      broker: { type: "string" },
+      full: { type: "boolean" },
+      repeat: { type: "string" },
+      json: { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  });
 }
 
 function repeatOf(text: string): number {
   const repeat = Number(text);
   if (/^\d{1,3}$/.test(text) && repeat >= 1) return repeat;
   throw new UsageError("--repeat must be a whole number from 1 to 999");
-}
-
-function databaseOf(text: string): Choice<DatabaseName> {
-  const server = databaseNames.find((name) => name === text);
-  if (server !== undefined) return { server };
-  if (/^(?:postgres|postgresql|mysql|mariadb):\/\//.test(text)) return { url: text };
-  throw new UsageError(`--database must be ${databaseNames.join(", ")}, or a URL that begins with postgres:// or mysql://`);
-}
-
-function brokerOf(text: string): Choice<BrokerName> {
-  const server = brokerNames.find((name) => name === text);
-  if (server !== undefined) return { server };
-  if (/^(?:amqps?|kafka):\/\//.test(text)) return { url: text };
-  throw new UsageError(`--broker must be ${brokerNames.join(", ")}, or a URL that begins with kafka:// or amqp://`);
 }

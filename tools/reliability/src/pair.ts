@@ -1,25 +1,18 @@
 /** Which database and which broker a run is about. */
-
-export const databaseNames = ["postgres", "mariadb", "mysql"] as const;
-export const brokerNames = ["rabbitmq", "kafka"] as const;
-export type DatabaseName = (typeof databaseNames)[number];
-export type BrokerName = (typeof brokerNames)[number];
-
-/** `server`: one of our own, which is killed, too. `url`: somebody's, on which names of our own are made and removed, and nothing is killed. */
-export type Choice<Name> = { readonly server: Name } | { readonly url: string };
+import type { BrokerName, DatabaseName, ServerChoice } from "@waybill/testing";
 
 export interface Pair {
-  readonly database: Choice<DatabaseName>;
-  readonly broker: Choice<BrokerName>;
+  readonly database: ServerChoice<DatabaseName>;
+  readonly broker: ServerChoice<BrokerName>;
 }
 
 /** What a URL names: MariaDB and MySQL speak one dialect and are told apart by the server only. */
-export const dialectOfChoice = (choice: Choice<DatabaseName>): "postgres" | "mysql" => {
+export const dialectOfChoice = (choice: ServerChoice<DatabaseName>): "postgres" | "mysql" => {
   if ("server" in choice) return choice.server === "postgres" ? "postgres" : "mysql";
   return choice.url.startsWith("postgres") ? "postgres" : "mysql";
 };
 
-export const brokerOfChoice = (choice: Choice<BrokerName>): BrokerName => {
+export const brokerOfChoice = (choice: ServerChoice<BrokerName>): BrokerName => {
   if ("server" in choice) return choice.server;
   return choice.url.startsWith("kafka") ? "kafka" : "rabbitmq";
 };

@@ -1,7 +1,8 @@
 /** Runs a scenario on a pair it can be seen on. */
+import type { BrokerName, DatabaseName, ServerChoice } from "@waybill/testing";
 import type { Programs } from "./load.ts";
 import type { Outcome } from "./outcome.ts";
-import { type BrokerName, brokerOfChoice, type Choice, type DatabaseName, dialectOfChoice, nameOfPair, type Pair } from "./pair.ts";
+import { brokerOfChoice, dialectOfChoice, nameOfPair, type Pair } from "./pair.ts";
 import { runRig } from "./rig.ts";
 import type { Scenario } from "./scenario.ts";
 import type { ServerShelf } from "./servers.ts";
@@ -13,8 +14,8 @@ export interface ScenarioOutcome extends Outcome {
 
 export interface ScenarioRun {
   readonly scenario: Scenario;
-  readonly database: Choice<DatabaseName> | null;
-  readonly broker: Choice<BrokerName> | null;
+  readonly database: ServerChoice<DatabaseName> | null;
+  readonly broker: ServerChoice<BrokerName> | null;
   readonly isFull: boolean;
   readonly seed: number;
   readonly shelf: ServerShelf;
@@ -28,8 +29,8 @@ export function pairFor(
   { databases, brokers }: Pick<Scenario, "databases" | "brokers">,
   asked: Pick<ScenarioRun, "database" | "broker">,
 ): Pair | null {
-  const database: Choice<DatabaseName> = asked.database ?? { server: databases[0] ?? "postgres" };
-  const broker: Choice<BrokerName> = asked.broker ?? { server: brokers[0] ?? "rabbitmq" };
+  const database: ServerChoice<DatabaseName> = asked.database ?? { server: databases[0] ?? "postgres" };
+  const broker: ServerChoice<BrokerName> = asked.broker ?? { server: brokers[0] ?? "rabbitmq" };
   const fitsDatabase =
     "server" in database
       ? databases.includes(database.server)

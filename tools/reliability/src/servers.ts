@@ -7,8 +7,11 @@
  *                                                   where the broker says it is.
  */
 import {
+  type BrokerName,
+  type DatabaseName,
   type FaultProxy,
   freePort,
+  type ServerChoice,
   type StartedRabbitmq,
   type StartedServer,
   startFaultProxy,
@@ -18,7 +21,7 @@ import {
   startPostgres,
   startRabbitmq,
 } from "@waybill/testing";
-import { type BrokerName, brokerOfChoice, type Choice, type DatabaseName, type Pair } from "./pair.ts";
+import { brokerOfChoice, type Pair } from "./pair.ts";
 
 export interface DatabaseServer {
   readonly url: string;
@@ -88,13 +91,13 @@ const starters = {
   mysql: () => startMysql(),
 } as const;
 
-async function openDatabaseServer(choice: Choice<DatabaseName>): Promise<{ readonly server: DatabaseServer; stop(): Promise<void> }> {
+async function openDatabaseServer(choice: ServerChoice<DatabaseName>): Promise<{ readonly server: DatabaseServer; stop(): Promise<void> }> {
   if ("url" in choice) return { server: { url: choice.url, name: "the database given", started: null }, stop: async () => undefined };
   const started = await starters[choice.server]();
   return { server: { url: started.url, name: `${choice.server} ${started.version}`, started }, stop: () => started.stop() };
 }
 
-async function openBrokerServer(choice: Choice<BrokerName>): Promise<{ readonly server: BrokerServer; stop(): Promise<void> }> {
+async function openBrokerServer(choice: ServerChoice<BrokerName>): Promise<{ readonly server: BrokerServer; stop(): Promise<void> }> {
   const kind = brokerOfChoice(choice);
   if (kind === "kafka") {
     if ("url" in choice) {

@@ -1,9 +1,10 @@
 /** `npm run torture`: see `usage`. Everything for people goes to stderr; with --json the last line of stdout is the result. */
 import { randomInt } from "node:crypto";
 import { appendFileSync } from "node:fs";
+import { type DatabaseName, databaseNames, type ServerChoice, UsageError } from "@waybill/testing";
 import type { BrokenBuild } from "./broken-builds.ts";
 import { type Caught, catchBroken } from "./catch-broken.ts";
-import { type DatabaseChoice, readOptions, serverNames, type TortureOptions, UsageError, usage } from "./options.ts";
+import { readOptions, type TortureOptions, usage } from "./options.ts";
 import { openServer } from "./place.ts";
 import { runTorture } from "./run-torture.ts";
 import { summaryOf } from "./summary.ts";
@@ -37,9 +38,7 @@ async function main(): Promise<number> {
   if (options.mode === "nightly") {
     const results: TortureResult[] = [];
     for (let run = 0; run < nightlyRuns; run += 1) {
-      results.push(
-        await one(options, options.database ?? { server: serverNames[run % serverNames.length] as (typeof serverNames)[number] }),
-      );
+      results.push(await one(options, options.database ?? { server: databaseNames[run % databaseNames.length] as DatabaseName }));
     }
     const summary = summaryOf(results);
     print(options, summary);
@@ -51,7 +50,7 @@ async function main(): Promise<number> {
 }
 
 /** A run on a server of its own, or on the one given. */
-async function one(options: TortureOptions, database: DatabaseChoice): Promise<TortureResult> {
+async function one(options: TortureOptions, database: ServerChoice<DatabaseName>): Promise<TortureResult> {
   const seed = options.seed ?? anySeed();
   const server = await openServer(database);
   try {

@@ -1,6 +1,7 @@
+import { UsageError } from "@waybill/testing";
 import { describe, expect, it } from "vitest";
 import { brokenBuilds } from "./broken-builds.ts";
-import { readOptions, UsageError } from "./options.ts";
+import { readOptions } from "./options.ts";
 
 describe("what the command line asks for", () => {
   it("is one run of five minutes on a PostgreSQL of our own, unless it says otherwise", () => {

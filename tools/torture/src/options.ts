@@ -1,19 +1,13 @@
 /** What the command line of the torture run asks for. */
-import { parseArgs } from "node:util";
+import { type DatabaseName, databaseOf, minutesOf, parseUsage, type ServerChoice, seedOf, UsageError } from "@waybill/testing";
 import { type BrokenBuild, brokenBuilds } from "./broken-builds.ts";
-
-/** `server`: one of our own, which is killed, too. `url`: somebody's server, on which a database is made and removed, and nothing killed. */
-export type DatabaseChoice = { readonly server: ServerName } | { readonly url: string };
-export type ServerName = (typeof serverNames)[number];
-
-export const serverNames = ["postgres", "mariadb", "mysql"] as const;
 
 export interface TortureOptions {
   /** null: each run picks its own. */
   readonly seed: number | null;
   readonly minutes: number;
   /** null: a nightly run goes over all three; any other takes PostgreSQL. */
-  readonly database: DatabaseChoice | null;
+  readonly database: ServerChoice<DatabaseName> | null;
   readonly isJson: boolean;
   /** One run, ten over the databases, or builds that must be caught. */
   readonly mode: "run" | "nightly" | { readonly broken: readonly BrokenBuild[] };
@@ -34,9 +28,6 @@ export const usage = `usage: npm run torture -- [options]
   --json            print the result as the last line of stdout
   --help
 Exit code 0 valid (with --broken: caught) · 1 violated (not caught) · 2 wrong usage · 3 inconclusive.`;
-
-/** Wrong usage; the message says what. */
-export class UsageError extends Error {}
 
 /**
  * Reads the arguments; null: help is wanted.
@@ -60,42 +51,19 @@ export function readOptions(args: readonly string[]): TortureOptions | null {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        seed: { type: "string" },
-        minutes: { type: "string" },
-        database: { type: "string" },
-        nightly: { type: "boolean" },
-        record: { type: "string" },
-        broken: { type: "string" },
-        json: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : "unknown option");
-  }
-}
-
-function seedOf(text: string): number {
-  const seed = Number(text);
-  if (/^\d{1,10}$/.test(text) && seed < 2 ** 32) return seed;
-  throw new UsageError("--seed must be a whole number below 4294967296");
-}
-
-function minutesOf(text: string): number {
-  const minutes = Number(text);
-  if (/^\d{1,3}(\.\d+)?$/.test(text) && minutes >= 0.2 && minutes <= 600) return minutes;
-  throw new UsageError("--minutes must be a number from 0.2 to 600");
-}
-
-function databaseOf(text: string): DatabaseChoice {
-  const server = serverNames.find((name) => name === text);
-  if (server !== undefined) return { server };
-  if (/^(?:postgres|postgresql|mysql|mariadb):\/\//.test(text)) return { url: text };
-  throw new UsageError("--database must be postgres, mariadb, mysql, or a URL that begins with postgres:// or mysql://");
+  return parseUsage({
+    args: [...args],
+    options: {
+      seed: { type: "string" },
+      minutes: { type: "string" },
+      database: { type: "string" },
+      nightly: { type: "boolean" },
+      record: { type: "string" },
+      broken: { type: "string" },
+      json: { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  }).values;
 }
 
 function buildsOf(text: string): readonly BrokenBuild[] {

@@ -9,6 +9,8 @@ import { type Database, migrateUp, namespace, openDatabase, sqlMigrations } from
 import {
   connectSession,
   createLeaseRecord,
+  type DatabaseName,
+  type ServerChoice,
   type Session,
   type SessionDialect,
   type StartedServer,
@@ -18,7 +20,6 @@ import {
   startPostgres,
   testDatabase,
 } from "@waybill/testing";
-import type { DatabaseChoice } from "./options.ts";
 import { createTables } from "./tables.ts";
 
 export interface Server {
@@ -30,7 +31,7 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-export async function openServer(choice: DatabaseChoice): Promise<Server> {
+export async function openServer(choice: ServerChoice<DatabaseName>): Promise<Server> {
   if ("url" in choice) return { url: choice.url, name: "the server given", started: null, stop: async () => undefined };
   const started = await starters[choice.server]();
   return { url: started.url, name: `${choice.server} ${started.version}`, started, stop: () => started.stop() };
