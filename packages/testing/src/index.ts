@@ -97,4 +97,4 @@ export {
 } from "./test-servers.ts";
 export { hasTurn } from "./test-turn.ts";
 export type { WaitUntilOptions } from "./wait-until.ts";
-export { waitUntil } from "./wait-until.ts";
+export { WaitGivenUp, waitUntil } from "./wait-until.ts";

@@ -7,10 +7,15 @@ export interface WaitUntilOptions {
   readonly intervalMs?: number;
 }
 
+/** What was waited for did not come about in time; the message says what it was, and how long. */
+export class WaitGivenUp extends Error {
+  override readonly name: string = "WaitGivenUp";
+}
+
 /**
  * Looks at `condition` again and again until it is neither false, null nor undefined, and answers what it was.
  *
- * Rejects at the deadline, saying what was waited for and for how long; at once if `condition` throws. A condition that never
+ * Rejects at the deadline with `WaitGivenUp`, saying what was waited for and for how long; at once if `condition` throws. A condition that never
  * settles is given up at the deadline, too.
  */
 export async function waitUntil<T>(
@@ -18,7 +23,7 @@ export async function waitUntil<T>(
   options: WaitUntilOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
   const { deadlineMs = 30_000, intervalMs = 10, what } = options;
-  const givenUp = new Error(`Waited ${deadlineMs} ms in vain until ${what}.`);
+  const givenUp = new WaitGivenUp(`Waited ${deadlineMs} ms in vain until ${what}.`);
   let deadline: NodeJS.Timeout | undefined;
   let interval: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

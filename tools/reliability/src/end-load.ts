@@ -44,6 +44,11 @@ export interface EndedLoad {
   readonly duplicates: number;
 }
 
+/** Nobody can tell what is late from what is lost: the run says nothing. */
+export class NoVerdict extends Error {
+  override readonly name: string = "NoVerdict";
+}
+
 /** Beyond every backoff, lease, session and fence of the run, on a machine that has much else to do. */
 const stalledAfterMs = 90_000;
 /** Whatever still moves then moves too slowly for anybody to wait for it. */
@@ -88,8 +93,8 @@ export async function endLoad(load: Load, { faults, say, signal }: EndLoadOption
 }
 
 /**
- * True when all is published, delivered, handled and settled; false when nothing moved for a long while. Throws when something still moves after ten minutes:
- * that is no verdict, for nobody can tell what is late from what is lost.
+ * True when all is published, delivered, handled and settled; false when nothing moved for a long while. Throws `NoVerdict` when something still moves after ten
+ * minutes.
  */
 async function becomesQuiet(load: Load, say: (line: string) => void, signal: AbortSignal): Promise<boolean> {
   let sign = "";
@@ -98,7 +103,9 @@ async function becomesQuiet(load: Load, say: (line: string) => void, signal: Abo
   const endsMs = movedMs + restMaxMs;
   while (!signal.aborted && performance.now() - movedMs < stalledAfterMs) {
     if (performance.now() >= endsMs)
-      throw new Error(`The load did not come to rest in ${restMaxMs} ms, although something moved: the machine is too slow for a verdict.`);
+      throw new NoVerdict(
+        `The load did not come to rest in ${restMaxMs} ms, although something moved: the machine is too slow for a verdict.`,
+      );
     try {
       await redrive(load.source, "relay");
       await redrive(load.target, "inbox");

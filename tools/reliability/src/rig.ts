@@ -7,8 +7,8 @@ import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AuditOptions, audit, type Fault, formatHistory, type History, type Verdict } from "@waybill/auditor";
 import { type Random, systemClock, wait } from "@waybill/core";
-import { seededRandom } from "@waybill/testing";
-import { type EndedLoad, endLoad } from "./end-load.ts";
+import { seededRandom, WaitGivenUp } from "@waybill/testing";
+import { type EndedLoad, endLoad, NoVerdict } from "./end-load.ts";
 import { type Load, type LoadOptions, openLoad, ownPrograms, type Programs } from "./load.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { brokerOfChoice, dialectOfChoice, type Pair } from "./pair.ts";
@@ -72,7 +72,9 @@ export interface RigOptions {
 /** Our own load L is about two for each core. */
 const busyPerCore = 4;
 
-/** Runs `play` and answers what became of it. Rejects when it is interrupted, or when a server, a process or a database cannot be had or read. */
+/**
+ * Runs `play` and answers what became of it; a wait that it gave up is a reason, as a criterion is that does not hold. Rejects when it is interrupted, or when a server, a process or a database cannot be had or read.
+ */
 export async function runRig(options: RigOptions, play: (rig: Rig) => Promise<void>): Promise<Outcome> {
   const { pair, servers, seed, say, signal, programs = ownPrograms } = options;
   const beganMs = performance.now();
@@ -167,9 +169,23 @@ export async function runRig(options: RigOptions, play: (rig: Rig) => Promise<vo
     faults,
   };
 
+  /** What did not come about is a reason of the verdict, and whatever can still be judged is. */
+  const orSaysWhy = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof WaitGivenUp) rig.demandWhenCalm(error.message, false);
+      else if (error instanceof NoVerdict) missing.push(error.message);
+      else throw error;
+    }
+  };
+
   try {
-    await play(rig);
-    for (const load of loads) await end(load);
+    await orSaysWhy(() => play(rig));
+    await orSaysWhy(async () => {
+      for (const load of loads) await end(load);
+    });
     signal.throwIfAborted();
     const outcome = outcomeOf({
       seed,
