@@ -1,9 +1,9 @@
 import { newMessageId, type WaybillEvent } from "@waybill/core";
-import { type Child, forEachDatabase, startChild } from "@waybill/testing";
+import { forEachDatabase } from "@waybill/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, callService, type HalfMessageFixture, halfMessageFixture, message, secrets } from "../half-message-fixture.ts";
+import { type HalfMessageFixture, halfMessageFixture, message } from "../half-message-fixture.ts";
+import { type ServiceChild, startServiceChild } from "../service-child.ts";
 
-const program = new URL("../../dist-programs/test/crash/service.child.js", import.meta.url);
 const three = { barrier: null, messages: ["m1", "m2", "m3"].map((id) => message({ id, key: id })) };
 
 await forEachDatabase((server) =>
@@ -14,19 +14,7 @@ await forEachDatabase((server) =>
     });
     afterAll(() => fixture.close());
 
-    async function start(
-      killAt: WaybillEvent["name"] | null,
-    ): Promise<{ readonly child: Child; readonly call: (method: string, target: string, body?: unknown) => Promise<Answer | null> }> {
-      const child = await startChild(program, { args: [JSON.stringify({ url: fixture.url, key: secrets["payments-1"], killAt })] });
-      const listening = await child.waitFor((event) => event["name"] === "halfMessage.listening", {
-        what: "it listens",
-        deadlineMs: 60_000,
-      });
-      const ports = { public: Number(listening["port"]), admin: 0 };
-      // Whoever is killed answers nobody.
-      return { child, call: (method, target, body) => callService(ports, method, target, body).catch(() => null) };
-    }
-
+    const start = (killAt: WaybillEvent["name"] | null): Promise<ServiceChild> => startServiceChild({ url: fixture.url, killAt });
     const target = (id: string): string => `/v1/producers/payments/half-messages/${id}`;
     const bodies = (id: string): Promise<number> => fixture.count("half_message_body", `id = '${id}'`);
     const deliveries = (id: string): Promise<number> => fixture.count("delivery", `id = '${id}'`);
