@@ -9,27 +9,18 @@
  * What was spilled is confirmed like the rest, but its lane goes on only when the copy is deleted.
  * A crash between the receiver's word and the saved cursor publishes again; that is the edge of "at least once".
  */
-import { afterRejection, backoffMs, isBraked, type OutgoingMessage, releasedBrake } from "@waybill/core";
+import { afterRejection, backoffMs, isBraked, releasedBrake } from "@waybill/core";
+import { type Batch, emptyBatch, ofLaneAtMost, takeFrom } from "./batch.ts";
 import type { Bringing } from "./bringing.ts";
 import type { Calling } from "./calling.ts";
 import type { GivingUp } from "./giving-up.ts";
 import { keyPolicyOf } from "./key-policy.ts";
 import type { Entry, Lane, Topic } from "./lanes.ts";
 import { laneOutcome, type Verdict } from "./outcomes.ts";
-import { outgoingMessage } from "./outgoing.ts";
 import type { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { notSent, publishApart } from "./taking-apart.ts";
 import type { Waiting } from "./waiting.ts";
-
-/** Entries that were taken for one call: `counts[i]` of them, in order, belong to `lanes[i]`. */
-interface Batch {
-  readonly lanes: Lane[];
-  readonly counts: number[];
-  readonly messages: OutgoingMessage[];
-  readonly entries: Entry[];
-  bytes: number;
-}
 
 export interface Publishing {
   /** Begins whatever can begin now. Cheap when nothing can. */
@@ -62,26 +53,6 @@ export function createPublishing(
   const { settings, lanes, cursor, clock } = session;
   let calls = 0;
 
-  const emptyBatch = (): Batch => ({ lanes: [], counts: [], messages: [], entries: [], bytes: 0 });
-
-  /** Moves what a lane can publish into the batch, as far as the batch has room. */
-  const takeFrom = (lane: Lane, batch: Batch, messagesMax: number): void => {
-    const count = batch.messages.length;
-    for (const entry of lane.entries) {
-      if (entry.row === null || entry.unreadable !== null || entry.headers === null) break;
-      // Behind the copies that are here there may be more, before anything of the ledger.
-      if (entry.isSpilled !== lane.entries[0]?.isSpilled) break;
-      if (batch.messages.length >= messagesMax || (batch.messages.length > 0 && batch.bytes + entry.bytes > settings.batchBytesMax)) break;
-      batch.messages.push(outgoingMessage(entry.row, entry.headers));
-      batch.entries.push(entry);
-      batch.bytes += entry.bytes;
-    }
-    lane.inHand = batch.messages.length - count;
-    lane.isBusy = true;
-    batch.lanes.push(lane);
-    batch.counts.push(lane.inHand);
-  };
-
   /** Runs a step that is not a publish; the lane is busy until it ends. */
   const run = (lane: Lane, inHand: number, step: Promise<void>): void => {
     lane.isBusy = true;
@@ -113,6 +84,7 @@ export function createPublishing(
     const batch = emptyBatch();
     // A topic that failed proves itself with one message.
     const messagesMax = topic.failures > 0 ? 1 : settings.batchMax;
+    const ofLaneMax = ofLaneAtMost(messagesMax, topic.ready.length, settings.callsPerTopicMax - topic.calls);
     let place = 0;
     while (
       place < topic.ready.length &&
@@ -147,7 +119,7 @@ export function createPublishing(
           topic.ready.splice(0, place);
           return batch;
         case "publish":
-          takeFrom(lane, batch, messagesMax);
+          takeFrom(lane, batch, { messagesMax, ofLaneMax, bytesMax: settings.batchBytesMax });
           break;
       }
     }
@@ -337,7 +309,7 @@ export function createPublishing(
     noteSuccess,
     async publishFirst(lane) {
       const batch = emptyBatch();
-      takeFrom(lane, batch, 1);
+      takeFrom(lane, batch, { messagesMax: 1, ofLaneMax: 1, bytesMax: settings.batchBytesMax });
       await call(lane.topic, batch);
     },
   };

@@ -1,4 +1,4 @@
-import { catalogue, message, type OutgoingMessage, type Transport } from "@waybill/core";
+import { catalogue, message } from "@waybill/core";
 import { deadLetterMigrations } from "@waybill/dead-letter";
 import { createOutbox, outboxMigrations } from "@waybill/outbox";
 import { migrateUp, namespace, openDatabase, sqlMigrations } from "@waybill/sql";
@@ -108,33 +108,6 @@ await forEachDatabase((server) =>
   }),
 );
 
-/** Takes some time for each call, and counts what is under way. */
-function slowTransport(): { readonly transport: Transport; published(): number; callsMax(): number; keysInTwoCalls(): number } {
-  const underWay = new Set<string>();
-  let calls = 0;
-  let callsMax = 0;
-  let keysInTwoCalls = 0;
-  let published = 0;
-  const transport: Transport = {
-    publish: async (batch) => {
-      calls += 1;
-      callsMax = Math.max(callsMax, calls);
-      const keys = new Set(batch.map(({ key }) => key ?? ""));
-      for (const key of keys) {
-        if (underWay.has(key)) keysInTwoCalls += 1;
-        underWay.add(key);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 5 + 5 * (calls % 3)));
-      for (const key of keys) underWay.delete(key);
-      calls -= 1;
-      published += batch.length;
-      return batch.map(() => ({ kind: "confirmed" }) as const);
-    },
-    close: () => Promise.resolve(),
-  };
-  return { transport, published: () => published, callsMax: () => callsMax, keysInTwoCalls: () => keysInTwoCalls };
-}
-
 await forEachDatabase((server) =>
   describe(`publishing on ${server.name}`, () => {
     const it = itOn(server);
@@ -188,49 +161,6 @@ await forEachDatabase((server) =>
       await fixture.isSaved(2);
       expect(relay.sequences()).toEqual([2]);
       expect(await fixture.letters()).toEqual([]);
-    });
-
-    it("calls of the transport stay within their bounds of messages and bytes, and one larger message goes alone", async ({ fixture }) => {
-      const calls: (readonly OutgoingMessage[])[] = [];
-      const counting: Transport = {
-        publish: async (batch) => {
-          calls.push(batch);
-          return batch.map(() => ({ kind: "confirmed" }) as const);
-        },
-        close: () => Promise.resolve(),
-      };
-      await fixture.appendMany(60, "'orders', concat('k', n % 3), repeat('x', case when n = 30 then 9000 else 1000 end)");
-      const relay = fixture.start({ transport: counting, batchMax: 7, batchBytesMax: 5_000 });
-      await waitUntil(() => calls.flat().length === 60, { what: "all are published" });
-      await relay.stop();
-      for (const batch of calls) {
-        expect(batch.length).toBeLessThanOrEqual(7);
-        const bytes = batch.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0);
-        expect(batch.length === 1 || bytes <= 5_000).toBe(true);
-        expect(new Set(batch.map(({ topic }) => topic)).size).toBe(1);
-      }
-    });
-
-    it("messages of one key are never in two calls at once, however many calls are free and however fast they come", async ({
-      fixture,
-    }) => {
-      const slow = slowTransport();
-      const { relay } = fixture.start({ transport: slow.transport, batchMax: 5, callsPerTopicMax: 16 });
-      for (let wave = 1; wave <= 40; wave += 1) {
-        await fixture.appendMany(4, "'orders', concat('k', n), '{}'");
-        // Read while calls with the same keys are under way.
-        await waitUntil(() => (relay.health().lastId ?? 0n) >= BigInt(wave * 4), { what: "the wave is read", intervalMs: 1 });
-      }
-      await waitUntil(() => slow.published() >= 160, { what: "all are published" });
-      expect(slow.keysInTwoCalls()).toBe(0);
-    });
-
-    it("a topic has as many calls at a time as it may, and no more", async ({ fixture }) => {
-      const slow = slowTransport();
-      await fixture.appendMany(300, "'orders', concat('k', n % 20), '{}'");
-      fixture.start({ transport: slow.transport, batchMax: 5, callsPerTopicMax: 3 });
-      await waitUntil(() => slow.published() === 300, { what: "all are published" });
-      expect(slow.callsMax()).toBe(3);
     });
 
     it("memory is bounded by count: what finds no room is parked", async ({ fixture }) => {
