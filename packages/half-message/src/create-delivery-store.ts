@@ -58,7 +58,7 @@ export function createDeliveryStore({ space, rulesOf, random }: DeliveryStoreOpt
         await alsoWrite?.(tx);
         return recorded;
       };
-      const outcome = await units.unitOfWork(work, { operation });
+      const outcome = await units.unitOfWork(work, { operation, byIndex: true });
       return committedValue(operation, outcome);
     },
 

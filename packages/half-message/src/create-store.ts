@@ -11,12 +11,12 @@
  */
 import { newToken, type Random } from "@waybill/core";
 import type { Namespace, OwnedTx } from "@waybill/sql";
-import { judge, type Standing, type Verdict } from "./decision.ts";
+import { decidedStanding, judge, type Standing, type Verdict } from "./decision.ts";
 import type { DeliveryStore, RoutedMessage } from "./delivery-store.ts";
 import { mysqlHalfMessageTable } from "./mysql/table.ts";
 import { postgresHalfMessageTable } from "./postgres/table.ts";
 import type { HalfMessageStore, Judged, Request } from "./store.ts";
-import type { DecidedRow, DecidedRows, HalfMessageKey, HalfMessageTable, NewDecidedRow, NewLogEntry } from "./table.ts";
+import type { DecidedRow, HalfMessageKey, HalfMessageTable, NewDecidedRow, NewLogEntry } from "./table.ts";
 
 export interface HalfMessageStoreOptions {
   readonly space: Namespace;
@@ -90,18 +90,28 @@ export function createHalfMessageStore({ space, deliveries, random, retentionMs 
     return keys;
   };
 
-  const writeDecisions = async (tx: OwnedTx, cases: readonly Case[]): Promise<DecidedRows> => {
-    const rows = cases.flatMap(({ request, before, verdict }): readonly DecidedRow[] => {
-      if (verdict.kind !== "decide" || before === null) return [];
+  const writeDecisions = async (
+    tx: OwnedTx,
+    cases: readonly Case[],
+  ): Promise<{ readonly standings: readonly Standing[]; readonly messages: readonly RoutedMessage[] }> => {
+    const before = new Map<string, Standing>();
+    const rows = new Map<string, DecidedRow>();
+    for (const { request, before: standing, verdict } of cases) {
+      if (verdict.kind !== "decide" || standing === null) continue;
       const { producer, id, actor, wish, reason, checkNumber } = request;
       const lastCheck = wish.kind === "check" ? wish.answer.decision : null;
-      const { version, state: from } = before;
-      return [{ producer, id, version, from, to: verdict.to, actor, lastCheck, reason, checkNumber }];
+      const { version, state: from } = standing;
+      before.set(keyOf(request), standing);
+      rows.set(keyOf(request), { producer, id, version, from, to: verdict.to, actor, lastCheck, reason, checkNumber });
+    }
+    if (rows.size === 0) return { standings: [], messages: [] };
+    const { decided, messages } = await table.decide(tx, inOrder([...rows.values()]), retentionMs);
+    fenced(decided.length, rows.size);
+    const standings = decided.map((row) => {
+      const { to, actor, lastCheck } = found(rows, row);
+      return decidedStanding(found(before, row), to, actor, lastCheck, row.decidedAtMs);
     });
-    if (rows.length === 0) return { standings: [], messages: [] };
-    const decided = await table.decide(tx, rows, retentionMs);
-    fenced(decided.standings.length, rows.length);
-    return decided;
+    return { standings, messages };
   };
 
   /** What concerns one row and no delivery. */
@@ -219,10 +229,10 @@ function byKey(standings: readonly Standing[]): ReadonlyMap<string, Standing> {
   return new Map(standings.map((standing) => [keyOf(standing), standing]));
 }
 
-function found(standings: ReadonlyMap<string, Standing>, key: HalfMessageKey): Standing {
-  const standing = standings.get(keyOf(key));
-  if (standing === undefined) throw new Error("A half message that was just inserted, or met, is not there.");
-  return standing;
+function found<Row>(rows: ReadonlyMap<string, Row>, key: HalfMessageKey): Row {
+  const row = rows.get(keyOf(key));
+  if (row === undefined) throw new Error("A half message that was just inserted, met or decided is not there.");
+  return row;
 }
 
 /** By bytes: all of it is ASCII. */

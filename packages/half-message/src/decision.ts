@@ -130,6 +130,13 @@ export function judge(wish: Wish, standing: Standing | null, random: Random): Ve
   }
 }
 
+/** A row as it stands after a decision that `decide` allowed. `lastCheck`: of the check that decided, if one did. */
+export function decidedStanding(before: Standing, to: Decided, by: string, lastCheck: string | null, decidedAtMs: number): Standing {
+  const answered = lastCheck === null ? {} : { checksAnswered: before.checksAnswered + 1, lastCheck, lastCheckAtMs: decidedAtMs };
+  const undone = { suspendAtMs: null, checkAtMs: null, checkToken: null };
+  return { ...before, ...answered, ...undone, state: to, version: before.version + 1, decidedAtMs, decidedBy: by };
+}
+
 /** A repeat of what stands changes nothing; the opposite changes nothing either, and is told. */
 function decide(to: Decided, { state }: Standing): Verdict {
   if (state === to) return { kind: "stands" };

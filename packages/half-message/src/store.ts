@@ -110,7 +110,7 @@ export interface HalfMessageStore {
   prepare(tx: OwnedTx, halfMessages: readonly NewHalfMessage[]): Promise<readonly Prepared[]>;
   /**
    * Locks the rows, judges each wish by its row, and writes what the verdicts say: state, bodies of a commit that carried them, deliveries, log.
-   * Answers one per request, in the same order; null: a row appeared between our look and our insert, ask again.
+   * Answers one per request, in the same order; null: a row appeared between our look and our insert, ask again. In a unit of work `byIndex`.
    */
   judge(tx: OwnedTx, requests: readonly Request[]): Promise<readonly (Judged | null)[]>;
   read(statements: Statements, producer: string, id: string): Promise<Standing | null>;

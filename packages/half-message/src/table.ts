@@ -43,8 +43,8 @@ export interface DecidedRow extends HalfMessageKey {
 
 /** What was decided. */
 export interface DecidedRows {
-  /** The rows as they stand then. Fewer than asked for: one was not in the version it was locked in. */
-  readonly standings: readonly Standing[];
+  /** When, by the database's clock. Fewer than asked for: one was not in the version it was locked in. */
+  readonly decided: readonly (HalfMessageKey & { readonly decidedAtMs: number })[];
   /** Of those that are committed, by producer, id and ordinal. */
   readonly messages: readonly RoutedMessage[];
 }

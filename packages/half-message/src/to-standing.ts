@@ -3,6 +3,7 @@ import type { Row } from "@waybill/sql";
 import type { HalfMessageState, Standing } from "./decision.ts";
 import type { RoutedMessage } from "./delivery-store.ts";
 import type { ClaimedCheck, LogEntry } from "./store.ts";
+import type { DecidedRows } from "./table.ts";
 
 export function toStanding(row: Row): Standing {
   return {
@@ -43,6 +44,17 @@ export function toRouted(row: Row): RoutedMessage {
     businessKey: textOf(row.business_key),
     delayMs: Number(row.delay_ms),
     destinations: JSON.parse(row.destinations as string) as readonly string[],
+  };
+}
+
+/** Rows of what was decided: each once for each of its messages that go out, or once without one. */
+export function toDecidedRows(rows: readonly Row[]): DecidedRows {
+  const decided = new Map(rows.map((row) => [`${row.producer as string}/${row.id as string}`, row]));
+  return {
+    decided: [...decided.values()].map((row) => {
+      return { producer: row.producer as string, id: row.id as string, decidedAtMs: Number(row.decided_at_ms) };
+    }),
+    messages: rows.filter(({ ordinal }) => ordinal !== null).map(toRouted),
   };
 }
 

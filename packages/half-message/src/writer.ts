@@ -132,7 +132,7 @@ export function createWriter(options: WriterOptions): Writer {
       // A batch that collides is not repeated as a whole: the next try is row by row.
       const repetitions = batch.length === 1 ? {} : { repetitionsMax: 0 };
       const operation = batch[0]?.kind === "prepare" ? "storing half messages" : "deciding half messages";
-      const outcome = await units.unitOfWork(work, { operation, deadlineMs, ...repetitions });
+      const outcome = await units.unitOfWork(work, { operation, deadlineMs, byIndex: true, ...repetitions });
       switch (outcome.kind) {
         case "committed":
           onWritten?.(batch[0]?.kind ?? "judge", batch.length);

@@ -55,6 +55,11 @@ export interface UnitOptions {
   readonly deadlineMs?: number;
   /** How often the whole unit is run again after a serialization failure or deadlock. Default 5. */
   readonly repetitionsMax?: number;
+  /**
+   * PostgreSQL: tables are not read as a whole where an index serves, however small the planner believes them to be. For named statements, whose plan is kept:
+   * one made while a table was small would read all of it when it is large, until the server analyses it. Default false.
+   */
+  readonly byIndex?: boolean;
 }
 
 /** Runs units of work. */

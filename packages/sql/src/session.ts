@@ -40,6 +40,8 @@ export type CommitProof = "rolledBack" | "rolledBackIfItGoesOn" | "nothing";
 
 /** What the server's errors and statements do to a transaction. Errors by SQLSTATE and errno, never by message. */
 export interface TransactionRules {
+  /** Begins a transaction that finds rows by their indexes where it can. */
+  readonly beginByIndex: string;
   /** Sent inside a transaction it would commit what came before, without a word: refused in a unit before it is sent. */
   endsTransaction(sql: string): boolean;
   /** The server asks to run the whole transaction again. */

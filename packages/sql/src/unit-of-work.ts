@@ -35,6 +35,7 @@ export interface Attempt {
   readonly untilMs: number;
   /** How long BEGIN may take: an idle connection that died in silence is found out here, with time left for another. */
   readonly beginDeadlineMs: number;
+  readonly byIndex: boolean;
 }
 
 /** What one attempt ended in, and whether the database asked to repeat it, or nothing was sent because the session was dead already. */
@@ -54,7 +55,11 @@ export async function attemptUnit<T>(session: Session, work: (tx: OwnedTx) => Pr
 
   try {
     await session.allow(attempt.deadlineMs, Math.min(remainingMs(), attempt.beginDeadlineMs));
-    await session.run(operation, { sql: "begin" }, Math.min(remainingMs(), attempt.beginDeadlineMs));
+    await session.run(
+      operation,
+      { sql: attempt.byIndex ? session.rules.beginByIndex : "begin" },
+      Math.min(remainingMs(), attempt.beginDeadlineMs),
+    );
   } catch (error) {
     if (!session.lost.aborted) await rollBack(session);
     return rolledBack(asError(error), session.lost.aborted ? "neverBegan" : null);

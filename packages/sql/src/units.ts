@@ -28,13 +28,13 @@ export interface UnitsOptions {
 export function createUnits({ clock, random, onEvent, beginDeadlineMs, borrow }: UnitsOptions): Units {
   return {
     async unitOfWork<T>(work: Parameters<typeof attemptUnit<T>>[1], options: UnitOptions) {
-      const { operation, deadlineMs = unitDeadlineMs } = options;
+      const { operation, deadlineMs = unitDeadlineMs, byIndex = false } = options;
       const untilMs = clock.monotonicMs() + deadlineMs;
       const remainingMs = (): number => untilMs - clock.monotonicMs();
       let repetitionsLeft = options.repetitionsMax ?? repetitionsMax;
       let previous: Attempted<T> | null = null;
 
-      for (let attempt = 1; ; attempt++) {
+      for (let number = 1; ; number++) {
         let borrowed: Borrowed;
         try {
           borrowed = await borrow(Math.max(1, remainingMs()));
@@ -42,16 +42,17 @@ export function createUnits({ clock, random, onEvent, beginDeadlineMs, borrow }:
           if (previous === null) throw error;
           return previous.outcome; // The first attempt was rolled back, and no connection is left for another.
         }
-        const ended: Attempted<T> = await attemptUnit(borrowed.session, work, { clock, operation, deadlineMs, untilMs, beginDeadlineMs });
+        const attempt = { clock, operation, deadlineMs, untilMs, beginDeadlineMs, byIndex };
+        const ended: Attempted<T> = await attemptUnit(borrowed.session, work, attempt);
         borrowed.giveBack();
         previous = ended;
 
         if (ended.repeat === "neverBegan" && borrowed.isReused && remainingMs() > 0) continue; // It died while idle: take another.
         if (ended.repeat !== "asked" || repetitionsLeft === 0) return ended.outcome;
         repetitionsLeft--;
-        const afterMs = backoffMs(repetitionBackoff, attempt, random);
+        const afterMs = backoffMs(repetitionBackoff, number, random);
         if (remainingMs() <= afterMs) return ended.outcome;
-        emit(onEvent, { name: "sql.unitRepeated", sqlState: ended.sqlState ?? "", errno: ended.errno, attempt });
+        emit(onEvent, { name: "sql.unitRepeated", sqlState: ended.sqlState ?? "", errno: ended.errno, attempt: number });
         await wait(clock, afterMs);
       }
     },

@@ -195,7 +195,7 @@ await forEachDatabase((server) =>
           // Behind the unit's back, so that it does not know of the error when it commits.
           await session.run("aside", { sql: "select 1/0" }, 1_000).catch(() => undefined);
         },
-        { clock: systemClock, operation, deadlineMs: 5_000, untilMs, beginDeadlineMs: 1_000 },
+        { clock: systemClock, operation, byIndex: false, deadlineMs: 5_000, untilMs, beginDeadlineMs: 1_000 },
       );
       expect(outcome.kind).toBe("rolledBack");
       expect(isWaybillError(errorOf(outcome), "WAYBILL_UNIT_POISONED")).toBe(true);

@@ -39,7 +39,7 @@ export function adminDeliveryRoutes({ rules, database, deliveries, delivering }:
         await call.useNonce(tx);
         return deliveries.change(tx, wishes, optionsFor(call, reason));
       },
-      { operation },
+      { operation, byIndex: true },
     );
     const changed = committedValue(operation, outcome);
     delivering.wake();

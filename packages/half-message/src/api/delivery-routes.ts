@@ -40,7 +40,7 @@ export function deliveryRoutes({ rules, database, deliveries, delivering }: Deli
         if (isOnce) await call.useNonce(tx);
         return deliveries.change(tx, wishes, optionsFor(call));
       },
-      { operation },
+      { operation, byIndex: true },
     );
     const changed = committedValue(operation, outcome);
     delivering.tellDead(changed.flatMap((one) => one?.dead ?? []));

@@ -2,7 +2,7 @@ import { isWaybillError } from "@waybill/core";
 import { committedValue, type Namespace, type OwnedTx, type OwnedValue, tableOf } from "@waybill/sql";
 import type { ClaimedCheck, NewHalfMessage } from "../store.ts";
 import type { DecidedRow, HalfMessageTable } from "../table.ts";
-import { toClaimed, toLogEntry, toRouted, toStanding } from "../to-standing.ts";
+import { toClaimed, toDecidedRows, toLogEntry, toRouted, toStanding } from "../to-standing.ts";
 import { keyValues } from "./key-values.ts";
 import { checkNow } from "./statements/check-now.ts";
 import { claimChecks } from "./statements/claim-checks.ts";
@@ -22,6 +22,7 @@ import { list } from "./statements/list.ts";
 import { listAll } from "./statements/list-all.ts";
 import { lockStandings } from "./statements/lock-standings.ts";
 import { nextDeadline } from "./statements/next-deadline.ts";
+import { readDecided } from "./statements/read-decided.ts";
 import { readLog } from "./statements/read-log.ts";
 import { readNow } from "./statements/read-now.ts";
 import { readPayload } from "./statements/read-payload.ts";
@@ -141,14 +142,12 @@ export function mysqlHalfMessageTable(space: Namespace): HalfMessageTable {
         const values = [to, actor, purgeAfterMs, lastCheck, lastCheck, lastCheck, ...keys];
         decided += await tx.execute(decideRows(halfMessages, alike.length), values);
       }
-      if (decided !== rows.length) return { standings: [], messages: [] };
+      if (decided !== rows.length) return { decided: [], messages: [] };
       await table.insertLog(
         tx,
         rows.map((row) => ({ ...row, event: row.to })),
       );
-      const committed = rows.filter(({ to }) => to === "committed");
-      const messages = committed.length === 0 ? [] : await table.readRouted(tx, committed);
-      return { standings: await table.read(tx, rows), messages };
+      return toDecidedRows(await tx.query(readDecided(halfMessages, bodies, rows.length), keyValues(rows)));
     },
     checked(tx, { producer, id, version, isAnswered, lastCheck, checkAfterMs, notFound, isSuspended }) {
       const [answered, suspended] = [isAnswered ? 1 : 0, isSuspended ? 1 : 0];

@@ -1,7 +1,7 @@
 import { committedValue, type Namespace, type OwnedTx, type Row, tableOf } from "@waybill/sql";
 import type { NewHalfMessage } from "../store.ts";
 import type { HalfMessageTable } from "../table.ts";
-import { toClaimed, toLogEntry, toRouted, toStanding } from "../to-standing.ts";
+import { toClaimed, toDecidedRows, toLogEntry, toRouted, toStanding } from "../to-standing.ts";
 import { keyValues } from "./key-values.ts";
 import { checkNow } from "./statements/check-now.ts";
 import { claimChecks } from "./statements/claim-checks.ts";
@@ -33,7 +33,8 @@ import { writeChecked } from "./statements/write-checked.ts";
 
 /**
  * Half messages on PostgreSQL. Batches travel as one JSON value, whatever their length: one text of a statement. What looks up rows has no name and so no
- * plan that is kept: one made while a table was small reads all of it when it is large, until the server analyses it.
+ * plan that is kept: one made while a table was small reads all of it when it is large, until the server analyses it. The exceptions are made for units that
+ * look up by index (`byIndex`), and written so that nothing but an index is left.
  */
 export function postgresHalfMessageTable(space: Namespace): HalfMessageTable {
   const halfMessages = tableOf(space, "half_message");
@@ -102,14 +103,12 @@ export function postgresHalfMessageTable(space: Namespace): HalfMessageTable {
       await tx.execute(sql.insertLog, [JSON.stringify(values)], { name: "half-insert-log" });
     },
     read: async (statements, keys) => (await statements.query(sql.read, [keyValues(keys)])).map(toStanding),
-    lock: async (tx, keys) => (await tx.query(sql.lock, [keyValues(keys)])).map(toStanding),
+    lock: async (tx, keys) => (await tx.query(sql.lock, [keyValues(keys)], { name: "half-lock" })).map(toStanding),
     async decide(tx, rows, purgeAfterMs) {
       const values = rows.map(({ producer, id, version, from, to, actor, lastCheck, reason, checkNumber }) => {
         return { producer, id, version, from_state: from, state: to, actor, last_check: lastCheck, reason, check_number: checkNumber };
       });
-      const decided = await tx.query(sql.decide, [JSON.stringify(values), purgeAfterMs]);
-      const messages = decided.flatMap(({ messages: ofRow }) => (ofRow === null ? [] : (JSON.parse(ofRow as string) as Row[])));
-      return { standings: decided.map(toStanding), messages: messages.map(toRouted) };
+      return toDecidedRows(await tx.query(sql.decide, [JSON.stringify(values), purgeAfterMs], { name: "half-decide" }));
     },
     checked(tx, row) {
       const { producer, id, version, isAnswered, lastCheck, checkAfterMs, notFound, isSuspended } = row;

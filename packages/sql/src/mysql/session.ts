@@ -37,7 +37,8 @@ import { ownedTypes, rawText } from "./owned-types.ts";
 import { askServer, prepareSession, readCommitted } from "./statements/prepare-session.ts";
 import { setTimeouts } from "./statements/set-timeouts.ts";
 
-const rules = { asksForRepetition, proofAtCommit, mayRepeatStatement, endsTransaction } as const;
+/** An optimizer that knows its tables needs no telling. */
+const rules = { beginByIndex: "begin", asksForRepetition, proofAtCommit, mayRepeatStatement, endsTransaction } as const;
 
 /** Of the status in an OK packet. */
 const inTransaction = 0x0001;

@@ -1,9 +1,11 @@
 import type { Identifier } from "@waybill/sql";
-import { standingColumns } from "./standing-columns.ts";
 
 /**
- * Decides the rows of $1, a JSON array of objects, that are locked and in the version in which they were judged, enters each in the log, and answers them as they
- * stand then, those that are committed with where their messages go. $2: milliseconds until their bodies may go. Fewer rows than asked for: the lock was not what we thought, and nothing may be committed.
+ * Decides the rows of $1, a JSON array of objects, that are locked and in the version in which they were judged, and enters each in the log. Answers each as often
+ * as it has messages that go out, and once with nulls if it has none: in the order of $1 and of the messages. $2: milliseconds until their bodies may go. A row that
+ * misses in the answer was not locked as we thought, and nothing may be committed.
+ *
+ * Rows are found by the primary key and changed where they are, which is safe for what is locked. Only so does a plan that is kept never read the whole table.
  */
 export const decideRows = (halfMessages: Identifier, bodies: Identifier, log: Identifier): string => `
   with asked as (
@@ -27,21 +29,27 @@ export const decideRows = (halfMessages: Identifier, bodies: Identifier, log: Id
         last_check      = coalesce(d.last_check, h.last_check),
         last_check_at   = case when d.last_check is null then h.last_check_at else clock_timestamp() end
     from asked d
-    where h.producer = d.producer and h.id = d.id
+    cross join lateral (
+      select ctid
+      from ${halfMessages}
+      where producer = d.producer and id = d.id
+      offset 0
+    ) as found
+    where h.ctid = found.ctid
       and h.version = d.version and h.state in ('prepared', 'suspended')
-    returning ${standingColumns}
+    returning h.producer, h.id, h.state, date_part('epoch', h.decided_at) * 1000 as decided_at_ms
   ),
   entered as (
     insert into ${log} (producer, id, at, event, from_state, to_state, actor, reason, check_number)
     select d.producer, d.id, clock_timestamp(), d.state, d.from_state, d.state, d.actor, d.reason, d.check_number
     from asked d
   )
-  select decided.*, case when decided.state = 'committed' then (
-           select json_agg(json_build_object(
-                    'producer', b.producer, 'id', b.id, 'ordinal', b.ordinal, 'message_id', b.message_id, 'key', b.key,
-                    'business_key', b.business_key, 'delay_ms', b.delay_ms, 'destinations', b.destinations) order by b.ordinal)::text
-           from ${bodies} b
-           where b.producer = decided.producer and b.id = decided.id
-         ) end as messages
+  select decided.producer, decided.id, decided.decided_at_ms, b.ordinal, b.message_id, b.key, b.business_key, b.delay_ms, b.destinations
   from decided
-  order by decided.producer, decided.id`;
+  left join lateral (
+    select *
+    from ${bodies}
+    where decided.state = 'committed' and producer = decided.producer and id = decided.id
+    order by ordinal
+    offset 0
+  ) as b on true`;
