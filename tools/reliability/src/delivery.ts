@@ -18,7 +18,7 @@ import {
   startFaultProxy,
   waitUntil,
 } from "@waybill/testing";
-import { ownPrograms, type Told } from "./load.ts";
+import { type LoadPart, ownPrograms, type Told } from "./load.ts";
 import type { Place } from "./place.ts";
 import type { Rig } from "./rig.ts";
 
@@ -37,6 +37,8 @@ export interface DeliveryOptions {
   /** The relay's. */
   readonly transport: string;
   readonly relayArgs?: readonly string[];
+  /** Processes of the same subscription. Default 1. */
+  readonly relays?: number;
   /** Default 10 000: a busy machine keeps it. */
   readonly leaseMs?: number;
   /** What the destination has noted. */
@@ -53,21 +55,25 @@ export interface Delivery {
   readonly relay: Seat;
   /** The relay's way to the database. */
   readonly link: FaultProxy;
-  /** What the relay is given further from its next start on. */
+  /** All of them, the first one included: `relay`, `relay 1`, and so on. */
+  readonly relays: readonly LoadPart[];
+  /** What a relay is given further from its next start on. */
   relayArgs: readonly string[];
   readonly told: readonly Told[];
   /** Commits them, in this order, and answers their message ids. */
   write(rows: readonly NewRow[]): Promise<readonly string[]>;
+  /** For what a scenario writes itself: what a writer meant and learnt. Its business row is one of `note`, with the message's id. */
+  intend(intent: Intent): void;
   /** The next event like this, of those told from now on or since `from`. */
   waitFor(
-    predicate: (event: ChildEvent) => boolean,
+    predicate: (event: ChildEvent, who: string) => boolean,
     options: { readonly what: string; readonly deadlineMs?: number; readonly from?: number },
   ): Promise<Told>;
-  /** The relay dies at an event, the nth from now on, and is no crash. It tells every event only with `tellsAll`. */
-  dieAt(event: string, nth?: number): void;
+  /** A relay, by default the first, dies at an event, the nth from now on, and is no crash. It tells every event only with `tellsAll`. */
+  dieAt(event: string, nth?: number, relay?: Seat): void;
   /** Everything is published, and nothing waits for anybody. */
   isQuiet(deadlineMs?: number): Promise<void>;
-  /** Stops the relay and has everything judged. */
+  /** Stops the relays and has everything judged. */
   end(): Promise<History>;
 }
 
@@ -76,45 +82,48 @@ const endDeadlineMs = 30_000;
 const quietDeadlineMs = 60_000;
 
 export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<Delivery> {
-  const { transport, leaseMs = 10_000, received, keyPolicy = "hold", tellsAll = false } = options;
+  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", tellsAll = false } = options;
   const place = await rig.openPlace();
   await place.ask((session) => session.run("create table note (message_id char(36) primary key)"));
   const intents: Intent[] = [];
   const told: Told[] = [];
   const crashes: string[] = [];
-  let isDoomed = false;
-  const isMeant = ({ signal }: ChildEnd): boolean => {
-    const meant = isDoomed && signal === "SIGKILL";
-    isDoomed = false;
-    return meant;
-  };
+  const doomed = new Set<string>();
   const fixed = `--admin off --hole-fence-after-ms 1000 --save-ms 100 --lease-ms ${leaseMs} --log-level ${tellsAll ? "debug" : "info"}`;
   const args = ["relay", ...fixed.split(" ")];
   const { hostname, port } = new URL(place.url);
-  const link = await startFaultProxy({ target: { host: hostname, port: Number(port || (place.dialect === "postgres" ? 5432 : 3306)) } });
-  rig.defer(() => link.stop());
-  const relay = createSeat({
-    name: "relay",
-    command: () => ({
-      program: ownPrograms.cli,
-      args: [...args, ...delivery.relayArgs],
-      env: { WAYBILL_DATABASE: link.url(place.url), WAYBILL_TRANSPORT: transport },
-      nodeArgs: ["--import", new URL("./failpoint-preload.js", import.meta.url).href],
-    }),
-    onEvent: (event) => told.push({ who: "relay", atMs: performance.now(), event }),
-    isMeant,
-    onCrash: (how, output) => {
-      crashes.push(how);
-      rig.say(`${how}. It wrote:\n${output}`);
-    },
-  });
-  rig.defer(() => relay.close());
+  const target = { host: hostname, port: Number(port || (place.dialect === "postgres" ? 5432 : 3306)) };
+  const openRelay = async (name: string): Promise<LoadPart> => {
+    const link = await startFaultProxy({ target });
+    rig.defer(() => link.stop());
+    const seat = createSeat({
+      name,
+      command: () => ({
+        program: ownPrograms.cli,
+        args: [...args, ...delivery.relayArgs],
+        env: { WAYBILL_DATABASE: link.url(place.url), WAYBILL_TRANSPORT: transport },
+        nodeArgs: ["--import", new URL("./failpoint-preload.js", import.meta.url).href],
+      }),
+      onEvent: (event) => told.push({ who: name, atMs: performance.now(), event }),
+      isMeant: ({ signal }: ChildEnd) => doomed.delete(name) && signal === "SIGKILL",
+      onCrash: (how, output) => {
+        crashes.push(how);
+        rig.say(`${how}. It wrote:\n${output}`);
+      },
+    });
+    rig.defer(() => seat.close());
+    return { seat, link };
+  };
+  const first = await openRelay("relay");
+  const parts = [first];
+  for (let index = 1; index < relays; index += 1) parts.push(await openRelay(`relay ${index}`));
   const keyColumn = place.dialect === "postgres" ? "key" : "`key`";
 
   const delivery: Delivery = {
     place,
-    relay,
-    link,
+    relay: first.seat,
+    link: first.link,
+    relays: parts,
     relayArgs: options.relayArgs ?? [],
     told,
     async write(rows) {
@@ -145,20 +154,21 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
         intents.push({ messageId, topic, key, outcome: "committed", payloadDigest: digest(Buffer.from(payload, "utf8")) });
       return made.map(({ messageId }) => messageId);
     },
+    intend: (intent) => void intents.push(intent),
     waitFor(predicate, { what, deadlineMs = 30_000, from = told.length }) {
       let looked = from;
       const find = (): Told | null => {
         rig.signal.throwIfAborted();
         for (; looked < told.length; looked += 1) {
           const one = told[looked] as Told;
-          if (predicate(one.event)) return one;
+          if (predicate(one.event, one.who)) return one;
         }
         return null;
       };
       return waitUntil(find, { what, deadlineMs });
     },
-    dieAt(event, nth = 1) {
-      isDoomed = true;
+    dieAt(event, nth = 1, relay = first.seat) {
+      doomed.add(relay.name);
       relay.tell(`dieAt ${event} ${nth} SIGKILL`);
     },
     async isQuiet(deadlineMs = quietDeadlineMs) {
@@ -169,11 +179,12 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       await waitUntil(look, { what: "everything is published and decided", deadlineMs, intervalMs: 200 });
     },
     async end() {
-      if (relay.pid() !== null) {
-        const code = await relay.end(endDeadlineMs);
-        rig.demand(`QS the relay did not end when it was told, exit code ${code}`, code === 0);
+      for (const { seat } of parts) {
+        if (seat.pid() === null) continue;
+        const code = await seat.end(endDeadlineMs);
+        rig.demand(`QS ${seat.name} did not end when it was told, exit code ${code}`, code === 0);
       }
-      rig.demand(`the relay ended by itself: ${crashes.join(", ")}`, crashes.length === 0);
+      rig.demand(`a relay ended by itself: ${crashes.join(", ")}`, crashes.length === 0);
       rig.demand("QS a lease is still held", await leasesEnd(place.ask, 4 * leaseMs));
       const ledger = await readLedger({ url: place.url });
       const history: History = {

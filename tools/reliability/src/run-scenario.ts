@@ -35,7 +35,8 @@ export function pairFor(
     "server" in database
       ? databases.includes(database.server)
       : databases.some((name) => dialectOfChoice({ server: name }) === dialectOfChoice(database));
-  return fitsDatabase && brokers.includes(brokerOfChoice(broker)) ? { database, broker } : null;
+  const fitsBroker = brokers.length === 0 || brokers.includes(brokerOfChoice(broker));
+  return fitsDatabase && fitsBroker ? { database, broker } : null;
 }
 
 export async function runScenario(run: ScenarioRun): Promise<ScenarioOutcome> {
@@ -44,7 +45,7 @@ export async function runScenario(run: ScenarioRun): Promise<ScenarioOutcome> {
   if (pair === null)
     throw new Error(`${scenario.code} runs on ${scenario.databases.join(", ")} with ${scenario.brokers.join(", ")}. ${scenario.why ?? ""}`);
   say(`${scenario.code}, seed ${seed}, ${nameOfPair(pair)}, ${isFull ? "full" : "scaled"}: ${scenario.title}`);
-  const servers = await shelf.take(pair);
+  const servers = await shelf.take(pair, { needsBroker: scenario.brokers.length > 0 });
   const outcome = await runRig({ pair, servers, seed, say, signal, ...(programs === undefined ? {} : { programs }) }, (rig) =>
     scenario.play(rig, isFull ? scenario.full : scenario.scaled),
   );

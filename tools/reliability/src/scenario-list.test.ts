@@ -25,5 +25,6 @@ describe("the scenarios", () => {
     expect(pairFor(one, { database: { server: "postgres" }, broker: null })).toBeNull();
     expect(pairFor(one, { database: { url: "mysql://h/d" }, broker: { url: "kafka://h:1" } })).not.toBeNull();
     expect(pairFor(one, { database: null, broker: { url: "amqp://h" } })).toBeNull();
+    expect(pairFor({ ...one, brokers: [] }, { database: null, broker: { url: "amqp://h" } })).not.toBeNull();
   });
 });

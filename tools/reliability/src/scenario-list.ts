@@ -1,5 +1,11 @@
 /** All scenarios that there are, by code. */
 import type { Scenario } from "./scenario.ts";
+import { writerKilled } from "./scenarios/r01-writer-killed.ts";
+import { commitUnanswered } from "./scenarios/r03-commit-unanswered.ts";
+import { rolledBack } from "./scenarios/r05-rolled-back.ts";
+import { oneTransaction } from "./scenarios/r12-one-transaction.ts";
+import { noHint } from "./scenarios/r13-no-hint.ts";
+import { interleavings } from "./scenarios/r17-interleavings.ts";
 import { relayKilled } from "./scenarios/r33-relay-killed.ts";
 import { poison } from "./scenarios/r50-poison.ts";
 import { topicMissing } from "./scenarios/r51-topic-missing.ts";
@@ -11,6 +17,12 @@ import { hostileEndpoints } from "./scenarios/r63-hostile-endpoints.ts";
 import { consumerKilled } from "./scenarios/r64-consumer-killed.ts";
 
 export const scenarios: readonly Scenario[] = [
+  writerKilled,
+  commitUnanswered,
+  rolledBack,
+  oneTransaction,
+  noHint,
+  interleavings,
   relayKilled,
   poison,
   topicMissing,

@@ -11,7 +11,7 @@ export interface Scenario<Wanted extends Parameters = Parameters> {
   readonly title: string;
   /** Databases it can be seen on, in the order in which they are taken where none is named. */
   readonly databases: readonly ("postgres" | "mariadb" | "mysql")[];
-  /** Likewise. */
+  /** Likewise. Empty: it needs none, and none is started. */
   readonly brokers: readonly ("rabbitmq" | "kafka")[];
   /** Why not on others; for people. */
   readonly why?: string;

@@ -54,8 +54,8 @@ export interface Servers {
 }
 
 export interface ServerShelf {
-  /** Starts what is not there yet. */
-  take(pair: Pair): Promise<Servers>;
+  /** Starts what is not there yet. `needsBroker` false: the broker is one that nobody can reach. Default true. */
+  take(pair: Pair, options?: { readonly needsBroker?: boolean }): Promise<Servers>;
   stop(): Promise<void>;
 }
 
@@ -71,10 +71,10 @@ export function createServerShelf(): ServerShelf {
     return (await opening).server as Server;
   };
   return {
-    async take({ database, broker }) {
+    async take({ database, broker }, { needsBroker = true } = {}) {
       return {
         database: await keep(`database ${JSON.stringify(database)}`, () => openDatabaseServer(database)),
-        broker: await keep(`broker ${JSON.stringify(broker)}`, () => openBrokerServer(broker)),
+        broker: needsBroker ? await keep(`broker ${JSON.stringify(broker)}`, () => openBrokerServer(broker)) : noBroker(broker),
       };
     },
     async stop() {
@@ -84,6 +84,10 @@ export function createServerShelf(): ServerShelf {
     },
   };
 }
+
+const noBroker = (choice: Pair["broker"]): BrokerServer => {
+  return { kind: brokerOfChoice(choice), url: "", name: "no broker", started: null, ctl: null, doors: { relays: null, consumers: null } };
+};
 
 const starters = {
   postgres: () => startPostgres({ settings: { max_connections: "200" } }),

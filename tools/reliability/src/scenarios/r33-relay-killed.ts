@@ -2,22 +2,8 @@
  * R33. The relay that has the lease is killed at each of its events, one after the other: the other one takes over when the lease has run out, publishes
  * again what was not saved, and loses nothing.
  */
+import { holderEvents as events } from "../holder-events.ts";
 import { scenario } from "../scenario.ts";
-
-/** Those that the holder passes in every run of load L. */
-const events = [
-  "relay.batchReading",
-  "relay.batchRead",
-  "relay.batchApplied",
-  "relay.publishing",
-  "relay.published",
-  "relay.cursorSaving",
-  "relay.cursorSaved",
-  "relay.leaseRenewed",
-  "relay.holesLooking",
-  "relay.holesProved",
-  "relay.holesForgotten",
-] as const;
 
 /** At these a batch is at the broker and its ids are not saved: it must be published again. */
 const afterPublish: ReadonlySet<string> = new Set(["relay.published", "relay.cursorSaving"]);

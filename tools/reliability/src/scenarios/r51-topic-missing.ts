@@ -3,11 +3,12 @@
  * (there is only one), and all are published without anybody's help.
  */
 import { randomBytes } from "node:crypto";
-import { type Received, tapKafka, tapRabbitmq } from "@waybill/auditor";
-import { openBrokerTopics, waitUntil } from "@waybill/testing";
+import type { Received } from "@waybill/auditor";
+import { waitUntil } from "@waybill/testing";
 import { measureArrivals } from "../arrival-times.ts";
 import { openDelivery } from "../delivery.ts";
 import { scenario } from "../scenario.ts";
+import { openTappedTopic } from "../tapped-topic.ts";
 
 export const topicMissing = scenario({
   code: "R51",
@@ -26,17 +27,7 @@ export const topicMissing = scenario({
       received.push(one);
       if (!firstMs.has(one.messageId)) firstMs.set(one.messageId, performance.now());
     };
-    /** Makes a topic, and notes all that it gets. */
-    const make = async (topic: string): Promise<{ readonly readToEnd: () => Promise<void> }> => {
-      const made = await openBrokerTopics({ url: broker.url, topics: [topic], partitions: 2, queues: [] });
-      rig.defer(() => made.remove());
-      const tap = await (broker.kind === "kafka"
-        ? tapKafka({ subscription: "default", onReceived, brokers: new URL(broker.url).host.split(","), topics: [topic] })
-        : tapRabbitmq({ subscription: "default", onReceived, url: broker.url, exchanges: [topic] }));
-      rig.defer(() => tap.close());
-      return tap;
-    };
-    const there = await make(topics.there);
+    const there = await openTappedTopic(rig, topics.there, { onReceived });
     const topology = broker.kind === "rabbitmq" ? ["--rabbitmq-topology", "check"] : [];
     const relayArgs = ["--attempts-max", "1", ...topology];
     const delivery = await openDelivery(rig, { transport: broker.url, relayArgs, received: () => received });
@@ -59,7 +50,7 @@ export const topicMissing = scenario({
     );
     rig.effort("times that its breaker opened", delivery.told.filter(({ event }) => event["name"] === "relay.breakerOpened").length, 1);
     const madeMs = performance.now();
-    const found = await make(topics.missing);
+    const found = await openTappedTopic(rig, topics.missing, { onReceived });
     await waitUntil(() => ids.every((id) => firstMs.has(id)) || rig.signal.aborted, { what: "it gets its messages", deadlineMs: 120_000 });
     rig.within("all of its messages arrived", performance.now() - madeMs, recoveredMaxMs);
     await delivery.isQuiet();
