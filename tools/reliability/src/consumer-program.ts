@@ -3,25 +3,17 @@
  * `ConsumerProgramOptions` as JSON. SIGTERM stops it in an orderly way. It tells events of its inbox and its source, and dies at one of them if it is told
  * so on stdin.
  */
-import { isWaybillError, type Source, type WaybillEvent } from "@waybill/core";
+import { isWaybillError, type WaybillEvent } from "@waybill/core";
 import { createInbox, type InboxOptions } from "@waybill/inbox";
-import { kafkaSource, parseKafkaUrl } from "@waybill/kafka";
-import { rabbitmqSource, topicQueues } from "@waybill/rabbitmq";
 import { openDatabase } from "@waybill/sql";
 import { tellParent } from "@waybill/testing";
 import { bankMessages, consumerName, creditedBy } from "./bank.ts";
+import { type BrokerSourceOptions, openBrokerSource } from "./broker-source.ts";
 import { createFailpoint, onStdinLine } from "./failpoint.ts";
 
-export interface ConsumerProgramOptions {
+export interface ConsumerProgramOptions extends Omit<BrokerSourceOptions, "onEvent"> {
+  /** Of the target. */
   readonly url: string;
-  readonly brokerUrl: string;
-  readonly topic: string;
-  /** Of the queues, or the consumer group. */
-  readonly group: string;
-  /** Queues of the topic. */
-  readonly partitions: number;
-  /** Kafka: without a heartbeat for so long a process counts as dead. */
-  readonly sessionTimeoutMs: number;
   /** How long a handler waits before it works. */
   readonly handlerMs: number;
   /** Every event is told, not only those that a run looks at. */
@@ -78,29 +70,6 @@ const onEvent = (event: WaybillEvent): void => {
   failpoint.pass(event.name);
 };
 
-function openSource(): Source {
-  const { brokerUrl, topic, group, partitions, sessionTimeoutMs } = options;
-  if (brokerUrl.startsWith("kafka:")) {
-    const { connection } = parseKafkaUrl(brokerUrl);
-    return kafkaSource({
-      ...connection,
-      groupId: group,
-      topics: [topic],
-      sessionTimeoutMs,
-      heartbeatMs: Math.floor(sessionTimeoutMs / 4),
-      rebalanceTimeoutMs: 10_000,
-      silenceMs: 10_000,
-      onEvent,
-    });
-  }
-  return rabbitmqSource({
-    url: brokerUrl,
-    queues: topicQueues({ consumer: group, topics: [topic], partitions }),
-    nothingDeliveredMs: 10_000,
-    onEvent,
-  });
-}
-
 const database = openDatabase({ url: options.url, connections: concurrency + 2, statementDeadlineMs: 5_000, onEvent });
 const inbox = createInbox({
   consumer: consumerName,
@@ -123,7 +92,7 @@ inbox.on(bankMessages(options.topic).transferred, async ({ id, payload }, tx) =>
 const isAway = (error: unknown): boolean => isWaybillError(error, "WAYBILL_DATABASE") || isWaybillError(error, "WAYBILL_DEADLINE");
 for (let isOver = false; !isOver && !stop.signal.aborted; ) {
   try {
-    await inbox.run(openSource(), { signal: stop.signal });
+    await inbox.run(openBrokerSource({ ...options, onEvent }), { signal: stop.signal });
     isOver = true;
   } catch (error) {
     if (hasStarted || !isAway(error)) throw error;

@@ -3,7 +3,18 @@
  *
  *     scenario ──rows, in plain SQL──▶ ledger ──▶ relay ──▶ wherever `transport` says ──▶ received ──▶ audit
  */
-import { digest, type History, type Intent, type Received, readBusinessRows, readLedger, type SubscriptionState } from "@waybill/auditor";
+import {
+  digest,
+  type Effect,
+  type History,
+  type Intent,
+  type Received,
+  readBusinessRows,
+  readEffects,
+  readInbox,
+  readLedger,
+  type SubscriptionState,
+} from "@waybill/auditor";
 import { newMessageId } from "@waybill/core";
 import { type DeadLetterFilter, discardDeadLetters } from "@waybill/dead-letter";
 import { namespace } from "@waybill/sql";
@@ -33,6 +44,12 @@ export interface NewRow {
   readonly payload?: string;
 }
 
+/** An inbox in the place, and the query for the ids of the messages that it has an effect of, in order of commit. */
+export interface EffectReader {
+  readonly consumer: string;
+  readonly sql: string;
+}
+
 export interface DeliveryOptions {
   /** The relay's. */
   readonly transport: string;
@@ -45,6 +62,8 @@ export interface DeliveryOptions {
   readonly received: () => readonly Received[];
   /** As the relay is configured; default `hold`. */
   readonly keyPolicy?: SubscriptionState["keyPolicy"];
+  /** Inboxes that must have an effect of each message. Default: none. */
+  readonly consumers?: readonly EffectReader[];
   /** Tells every event. Default false. */
   readonly tellsAll?: boolean;
 }
@@ -82,7 +101,7 @@ const endDeadlineMs = 30_000;
 const quietDeadlineMs = 60_000;
 
 export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<Delivery> {
-  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", tellsAll = false } = options;
+  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", consumers = [], tellsAll = false } = options;
   const place = await rig.openPlace();
   await place.ask((session) => session.run("create table note (message_id char(36) primary key)"));
   const intents: Intent[] = [];
@@ -187,14 +206,19 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       rig.demand(`a relay ended by itself: ${crashes.join(", ")}`, crashes.length === 0);
       rig.demand("QS a lease is still held", await leasesEnd(place.ask, 4 * leaseMs));
       const ledger = await readLedger({ url: place.url });
+      const inbox = await readInbox({ url: place.url });
+      const effects: Effect[] = [];
+      for (const { consumer, sql } of consumers) effects.push(...(await readEffects({ url: place.url }, consumer, { sql })));
       const history: History = {
         ...ledger,
+        deadLetters: [...ledger.deadLetters, ...inbox.deadLetters],
         subscriptions: ledger.subscriptions.map((each) => ({ ...each, keyPolicy })),
         intents,
         businessRows: await readBusinessRows({ url: place.url }, { sql: "select message_id from note" }),
         received: received(),
-        consumers: [],
-        effects: [],
+        consumers: consumers.map(({ consumer }) => ({ consumer })),
+        effects,
+        handled: inbox.handled,
         faults: rig.faults,
       };
       rig.judge(history);
@@ -207,12 +231,12 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
 /** Names the product's tables of a place, for what operators do. */
 export const spaceOf = ({ database }: Place) => namespace(database.dialect);
 
-/** Gives up for good what a relay could not publish. */
-export async function discardAll(place: Place, filter: Pick<DeadLetterFilter, "reason" | "messageId">): Promise<void> {
+/** Gives up for good what a relay could not publish, or an inbox not handle. */
+export async function discardAll(place: Place, filter: Pick<DeadLetterFilter, "origin" | "reason" | "messageId">): Promise<void> {
   await discardDeadLetters(
     place.database,
     spaceOf(place),
     { origin: "relay", ...filter },
-    { who: "reliability", why: "it can never be sent" },
+    { who: "reliability", why: "it can never be done" },
   );
 }

@@ -25,6 +25,7 @@ import {
   waitUntil,
 } from "@waybill/testing";
 import { createSourceTables, createTargetTables } from "./bank.ts";
+import { queuesOf } from "./broker-source.ts";
 import type { ConsumerProgramOptions } from "./consumer-program.ts";
 import { createPlace, type Place } from "./place.ts";
 import type { Servers } from "./servers.ts";
@@ -45,7 +46,7 @@ export interface LoadOptions {
   readonly rollbacks?: number;
   /** Default 3 000. */
   readonly leaseMs?: number;
-  /** Kafka: consumers count as dead after this. Default 6 000. */
+  /** Consumers count as dead after this; see `BrokerSourceOptions`. Default 6 000. */
   readonly sessionTimeoutMs?: number;
   /** Partitions of the topic, or queues of the consumer. Default 4. */
   readonly partitions?: number;
@@ -204,7 +205,7 @@ async function open(
   await source.ask(createSourceTables);
   await target.ask(createTargetTables);
 
-  const queues = Array.from({ length: options.partitions }, (_, partition) => `${group}.${topic}.${partition}`);
+  const queues = queuesOf({ group, topic, partitions: options.partitions });
   const topics = await openBrokerTopics({ url: broker.url, topics: [topic], partitions: options.partitions, queues, groups: [group] });
   cleanUps.push(() => topics.remove());
   const log = createReceivedLog(join(folder, `${name}-received.jsonl`));

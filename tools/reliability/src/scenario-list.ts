@@ -7,6 +7,7 @@ import { oneTransaction } from "./scenarios/r12-one-transaction.ts";
 import { noHint } from "./scenarios/r13-no-hint.ts";
 import { interleavings } from "./scenarios/r17-interleavings.ts";
 import { relayKilled } from "./scenarios/r33-relay-killed.ts";
+import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
 import { poison } from "./scenarios/r50-poison.ts";
 import { topicMissing } from "./scenarios/r51-topic-missing.ts";
 import { keyFails } from "./scenarios/r54-key-fails.ts";
@@ -15,6 +16,10 @@ import { slowDestination } from "./scenarios/r57-slow-destination.ts";
 import { httpAnswers } from "./scenarios/r62-http-answers.ts";
 import { hostileEndpoints } from "./scenarios/r63-hostile-endpoints.ts";
 import { consumerKilled } from "./scenarios/r64-consumer-killed.ts";
+import { consumerFrozen } from "./scenarios/r65-consumer-frozen.ts";
+import { settlementLost } from "./scenarios/r66-settlement-lost.ts";
+import { sameMessageTwice } from "./scenarios/r68-same-message-twice.ts";
+import { twoNames } from "./scenarios/r69-two-names.ts";
 
 export const scenarios: readonly Scenario[] = [
   writerKilled,
@@ -24,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   noHint,
   interleavings,
   relayKilled,
+  brokerRestarted,
   poison,
   topicMissing,
   keyFails,
@@ -32,6 +38,10 @@ export const scenarios: readonly Scenario[] = [
   httpAnswers,
   hostileEndpoints,
   consumerKilled,
+  consumerFrozen,
+  settlementLost,
+  sameMessageTwice,
+  twoNames,
 ];
 
 /** Undefined: there is none of this code. */

@@ -2,13 +2,11 @@
  * R51. A topic is missing at the broker while messages for it come, and is made later: other topics do not notice, none of its messages uses up a try
  * (there is only one), and all are published without anybody's help.
  */
-import { randomBytes } from "node:crypto";
-import type { Received } from "@waybill/auditor";
 import { waitUntil } from "@waybill/testing";
 import { measureArrivals } from "../arrival-times.ts";
 import { openDelivery } from "../delivery.ts";
 import { scenario } from "../scenario.ts";
-import { openTappedTopic } from "../tapped-topic.ts";
+import { tapTopics } from "../tapped-topics.ts";
 
 export const topicMissing = scenario({
   code: "R51",
@@ -18,22 +16,15 @@ export const topicMissing = scenario({
   scaled: { missing: 50, rounds: 60, everyMs: 100, slowerMaxMs: 1_000, recoveredMaxMs: 10_000 },
   full: { missing: 10_000, rounds: 36_000, everyMs: 100, slowerMaxMs: 1_000, recoveredMaxMs: 10_000 },
   async play(rig, { missing, rounds, everyMs, slowerMaxMs, recoveredMaxMs }) {
-    const { broker } = rig.servers;
-    const name = `reliability-${randomBytes(4).toString("hex")}`;
-    const topics = { there: `${name}-there`, missing: `${name}-missing` };
-    const received: Received[] = [];
-    const firstMs = new Map<string, number>();
-    const onReceived = (one: Received): void => {
-      received.push(one);
-      if (!firstMs.has(one.messageId)) firstMs.set(one.messageId, performance.now());
-    };
-    const there = await openTappedTopic(rig, topics.there, { onReceived });
-    const topology = broker.kind === "rabbitmq" ? ["--rabbitmq-topology", "check"] : [];
+    const tapped = tapTopics(rig);
+    const { received, arrivedMs } = tapped;
+    const topics = { there: `${tapped.prefix}-there`, missing: `${tapped.prefix}-missing` };
+    const there = await tapped.make("there");
+    const topology = rig.broker === "rabbitmq" ? ["--rabbitmq-topology", "check"] : [];
     const relayArgs = ["--attempts-max", "1", ...topology];
-    const delivery = await openDelivery(rig, { transport: broker.url, relayArgs, received: () => received });
+    const delivery = await openDelivery(rig, { transport: rig.servers.broker.url, relayArgs, received: () => received });
     const rows = (round: number) => [{ topic: topics.there, key: `key-${round % 7}` }];
-    const measure = (): Promise<number> =>
-      measureArrivals(rig, delivery, { rounds, everyMs, rows, arrivedMs: (messageId) => firstMs.get(messageId) });
+    const measure = (): Promise<number> => measureArrivals(rig, delivery, { rounds, everyMs, rows, arrivedMs });
     await delivery.relay.start();
     await delivery.write([{ topic: topics.there, key: null }]);
     await waitUntil(() => received.length > 0 || rig.signal.aborted, { what: "the relay is at work", deadlineMs: 60_000 });
@@ -46,12 +37,15 @@ export const topicMissing = scenario({
     rig.within("p99 of the other topic's arrival", during, before + slowerMaxMs);
     rig.fault(
       "a topic is missing",
-      ids.every((id) => !firstMs.has(id)),
+      ids.every((id) => arrivedMs(id) === undefined),
     );
     rig.effort("times that its breaker opened", delivery.told.filter(({ event }) => event["name"] === "relay.breakerOpened").length, 1);
     const madeMs = performance.now();
-    const found = await openTappedTopic(rig, topics.missing, { onReceived });
-    await waitUntil(() => ids.every((id) => firstMs.has(id)) || rig.signal.aborted, { what: "it gets its messages", deadlineMs: 120_000 });
+    const found = await tapped.make("missing");
+    await waitUntil(() => ids.every((id) => arrivedMs(id) !== undefined) || rig.signal.aborted, {
+      what: "it gets its messages",
+      deadlineMs: 120_000,
+    });
     rig.within("all of its messages arrived", performance.now() - madeMs, recoveredMaxMs);
     await delivery.isQuiet();
     await Promise.all([there.readToEnd(), found.readToEnd()]);
