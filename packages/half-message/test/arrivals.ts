@@ -7,6 +7,7 @@ export interface Arrival {
   readonly path: string;
   /** `ce-id`; "undefined" for what is no delivery. */
   readonly id: string;
+  readonly body: string;
   /** By the monotonic clock. */
   readonly atMs: number;
 }
@@ -17,17 +18,19 @@ export interface Arrivals {
   ids(path: string): readonly string[];
   url(path: string): string;
   /** How a request is answered once it has arrived and was noted. Default 200 without a body. */
-  reply: (request: IncomingMessage, response: ServerResponse) => void;
+  reply: (request: IncomingMessage, response: ServerResponse, body: string) => Promise<void> | void;
   close(): Promise<void>;
 }
 
 export async function listenForArrivals(): Promise<Arrivals> {
   const all: Arrival[] = [];
   const server = createServer((request, response) => {
-    request.resume();
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      all.push({ path: request.url ?? "", id: String(request.headers["ce-id"]), atMs: performance.now() });
-      arrivals.reply(request, response);
+      const body = Buffer.concat(chunks).toString("utf8");
+      all.push({ path: request.url ?? "", id: String(request.headers["ce-id"]), body, atMs: performance.now() });
+      Promise.resolve(arrivals.reply(request, response, body)).catch(() => response.destroy());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -19,6 +19,7 @@ import { signingSecrets } from "../signing-secrets.ts";
 import type { DueProducer, HalfMessageStore } from "../store.ts";
 import type { Asker } from "./asker.ts";
 import { directAsker } from "./direct.ts";
+import { inTurns } from "./in-turns.ts";
 import { createLane, type Lane } from "./lane.ts";
 import { createPullDesk } from "./pull.ts";
 import { pushAsker } from "./push.ts";
@@ -49,6 +50,8 @@ const overdueBatch = 100;
 /** Of one producer in one scan. */
 const overdueBatchesMax = 5;
 const failureBackoffMs = 1_000;
+/** Answers that are recorded at once: enough for full batches, and a fifth of the writer's line. */
+const recordingMax = 1_000;
 /** Of an operation that no key has signed. */
 const actor = "service";
 
@@ -66,13 +69,14 @@ export function createCheckBack(options: CheckBackOptions): CheckBack {
     schedules: new Map([...schedules].filter(([name]) => rules.producers[name]?.check.via === "pull")),
   });
   const barriers: Barrier[] = [];
+  const context = { ...options, writer: inTurns(writer, { clock, atOnce: recordingMax, waitMsMax: leaseMs }) };
   const lanes = new Map<string, Lane>();
   for (const [producer, producerRules] of Object.entries(rules.producers)) {
     if (!canBeAsked(producerRules)) continue;
     const { checkTimeoutMs, checkBatch, checkConcurrency, breaker } = producerRules;
     const asker = askerOf(producer, producerRules, options, barriers);
     const schedule = schedules.get(producer) as CheckSchedule;
-    lanes.set(producer, createLane({ producer, asker, schedule, checkTimeoutMs, checkBatch, checkConcurrency, breaker }, options));
+    lanes.set(producer, createLane({ producer, asker, schedule, checkTimeoutMs, checkBatch, checkConcurrency, breaker }, context));
   }
   let overdueAtMs = Number.NEGATIVE_INFINITY;
   let latestMs = 0;
