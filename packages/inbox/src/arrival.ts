@@ -92,7 +92,8 @@ function laneOf({ topic, key }: ReceivedMessage): Lane | null {
 
 /** Text columns refuse U+0000, and a lone surrogate has no UTF-8. */
 function storable(text: string): string {
-  return (text as string & { toWellFormed(): string }).toWellFormed().replaceAll("\u0000", "\ufffd");
+  const wellFormed = (text as string & { toWellFormed(): string }).toWellFormed();
+  return wellFormed.includes("\u0000") ? wellFormed.replaceAll("\u0000", "\ufffd") : wellFormed;
 }
 
 /** Text where it is text, for operators to read; the bytes that come back are the same either way. */

@@ -169,8 +169,9 @@ export function createDeliveries(engine: Engine): Deliveries {
     }
     unsettled += 1;
     return new Promise((resolve) => {
-      const place = { lane, id: arrival.id, bytes: bytesOf(arrival) };
-      lanes.add({ ...place, arrival, redelivered, isLastChance, receivedBefore, life, returned, isAlone: false, resolve });
+      const { id } = arrival;
+      const bytes = bytesOf(arrival);
+      lanes.add({ lane, id, bytes, arrival, redelivered, isLastChance, receivedBefore, life, returned, isAlone: false, resolve });
     });
   };
 
