@@ -1,5 +1,4 @@
 /** The hook that is told of the service's alerts, as best it can be: they are in `onAlert`, in the log of decisions and in the metrics, too. */
-import { isIP } from "node:net";
 import {
   type AlertHook,
   alertHookDefaults,
@@ -12,6 +11,7 @@ import {
   type Random,
 } from "@waybill/core";
 import type { SecretSource } from "./options.ts";
+import { networksProblems, portsProblems } from "./reach-problems.ts";
 import { signingSecrets } from "./signing-secrets.ts";
 
 export interface AlertHookOptions {
@@ -58,7 +58,7 @@ export function createServiceAlertHook(options: AlertHookOptions, { http, clock,
 
 /** What is wrong with the options. */
 export function alertHookProblems(options: AlertHookOptions, clock: Clock): readonly ConfigProblem[] {
-  const { url, secret, timeoutMs, attemptsMax, backoff, allowNetworks = [], allowPorts = [] } = { ...alertHookDefaults, ...options };
+  const { url, secret, timeoutMs, attemptsMax, backoff, allowNetworks, allowPorts } = { ...alertHookDefaults, ...options };
   const problems: ConfigProblem[] = [];
   const note = (option: string, isWrong: boolean, problem: string): void => {
     if (isWrong) problems.push({ option: `alertHook.${option}`, problem });
@@ -69,25 +69,7 @@ export function alertHookProblems(options: AlertHookOptions, clock: Clock): read
   note("attemptsMax", !isWithin(attemptsMax, 1, 100), "must be a whole number from 1 to 100");
   const isBackoff = isWithin(backoff.firstMs, 1, 3_600_000) && isWithin(backoff.maxMs, backoff.firstMs, 3_600_000);
   note("backoff", !isBackoff, "must begin with firstMs of 1 or more and end with maxMs, no less than it and an hour at most");
-  note("allowNetworks", !areNetworks(allowNetworks), "must be a list of addresses or networks such as 10.20.0.0/16");
-  note("allowPorts", !arePorts(allowPorts), "must be a list of whole numbers from 1 to 65535");
-  return problems;
-}
-
-/** Which of them may never be opened is the caller's say: it refuses the call. */
-function areNetworks(value: unknown): boolean {
-  return Array.isArray(value) && value.every(isNetwork);
-}
-
-function isNetwork(value: unknown): boolean {
-  if (typeof value !== "string") return false;
-  const [, address = "", prefix] = /^([^/%]*)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
-  return bits > 0 && (prefix === undefined || Number(prefix) <= bits);
-}
-
-function arePorts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((port) => isWithin(port, 1, 65_535));
+  return [...problems, ...networksProblems("alertHook.allowNetworks", allowNetworks), ...portsProblems("alertHook.allowPorts", allowPorts)];
 }
 
 function isWithin(value: unknown, min: number, max: number): boolean {

@@ -6,11 +6,19 @@ import { destinationProblems } from "./delivery/destination-policy.ts";
 import { nameProblem } from "./names.ts";
 import { receiverProblems } from "./notification/receiver-options.ts";
 import type { DestinationOptions, ProducerRules, ServiceRules } from "./options.ts";
+import { networksProblems, portsProblems } from "./reach-problems.ts";
 
 export function serviceProblems(rules: ServiceRules): readonly ConfigProblem[] {
   const { alertHook, clock, receivers } = rules;
   const ofHook = alertHook === undefined ? [] : alertHookProblems(alertHook, clock);
-  return [...numberProblems(rules), ...nameProblems(rules), ...securityProblems(rules), ...receiverProblems(receivers), ...ofHook];
+  return [
+    ...numberProblems(rules),
+    ...nameProblems(rules),
+    ...securityProblems(rules),
+    ...reachProblems(rules),
+    ...receiverProblems(receivers),
+    ...ofHook,
+  ];
 }
 
 const hourMs = 3_600_000;
@@ -131,4 +139,16 @@ function securityProblems(rules: ServiceRules): readonly ConfigProblem[] {
     }
   }
   return problems;
+}
+
+/** Of the endpoints that are called, but for the alert hook's own. */
+function reachProblems({ producers, receivers, receiverAllowNetworks }: ServiceRules): readonly ConfigProblem[] {
+  return [
+    ...Object.entries(producers).flatMap(([name, { check }]) => [
+      ...networksProblems(`producers.${name}.check.allowNetworks`, check.allowNetworks),
+      ...portsProblems(`producers.${name}.check.allowPorts`, check.allowPorts),
+    ]),
+    ...networksProblems("receiverAllowNetworks", receiverAllowNetworks),
+    ...portsProblems("receivers.allowPorts", receivers?.allowPorts),
+  ];
 }

@@ -6,7 +6,7 @@ import { type Clock, newMessageId, secret, systemClock } from "@waybill/core";
 import { selfSigned, testServers } from "@waybill/testing";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Route, Scope } from "../src/api/route.ts";
-import { createHalfMessageService, createServiceClient, type HalfMessageServiceOptions } from "../src/index.ts";
+import { type CheckOptions, createHalfMessageService, createServiceClient, type HalfMessageServiceOptions } from "../src/index.ts";
 import { allRoutes } from "./all-routes.ts";
 import { type HalfMessageFixture, halfMessageFixture, keys, message, noHttp, type Replica, secrets } from "./half-message-fixture.ts";
 
@@ -205,7 +205,19 @@ const refused: readonly (readonly [string, Partial<HalfMessageServiceOptions>, s
   ["with a key of a producer that is not there", { producers: {} }, "keys[0].producer"],
   ["with a route to nowhere", { routes: { a: ["nowhere"] } }, "routes.a"],
   ["with a tombstone that goes before the bodies", { tombstoneMs: 50 }, "tombstoneMs"],
+  ...["10.20.0.0/33", "10.20/16", "example.com", "fd00::/129", "10.0.0.0/08", ""].flatMap(
+    (network): [string, Partial<HalfMessageServiceOptions>, string][] => [
+      [`with receivers in "${network}"`, { receiverAllowNetworks: ["10.0.0.0/8", network] }, "receiverAllowNetworks"],
+      [`with a producer in "${network}"`, checkedIn({ allowNetworks: [network] }), "producers.payments.check.allowNetworks"],
+    ],
+  ),
+  ["with receivers in a network that is no list", { receiverAllowNetworks: "10.0.0.0/8" as never }, "receiverAllowNetworks"],
+  ["with receivers at port 0", { receivers: { allowPorts: [443, 0] } }, "receivers.allowPorts"],
+  ["with a producer at port 65536", checkedIn({ allowPorts: [65_536] }), "producers.payments.check.allowPorts"],
 ];
+function checkedIn(check: CheckOptions): Partial<HalfMessageServiceOptions> {
+  return { producers: { payments: { check }, orders: {} } };
+}
 test.each(refused)("a service %s does not start", async (_, options, option) => {
   const made = createHalfMessageService({
     database: fixture.database,
