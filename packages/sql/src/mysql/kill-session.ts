@@ -26,12 +26,20 @@ export interface KilledSession {
 
 const deadlineMs = 2_000;
 
-/** Which session of ours this is, or no row: it has ended, is somebody else's or must not be killed. `?` its number, and how its `host` ends. */
-const askSession = `
-  select id
-  from information_schema.processlist
-  where id = ? and user = substring_index(user(), '@', 1) and host like ? and id <> connection_id()
-    and coalesce(state, '') not like '%semi-sync%'`;
+/**
+ * All sessions that our user may see. Not `information_schema.processlist`: MySQL refuses it with error 3854 while any session runs a statement with a character
+ * beyond the BMP. Not `performance_schema.processlist`: MariaDB has none, and MySQL's is empty where that schema is off. What the sessions run comes
+ * along, a hundred characters each; it is not looked at.
+ */
+const showSessions = "show processlist";
+
+/** A row of it, as far as it is looked at. */
+interface SeenSession {
+  readonly Id: number | string;
+  readonly User: string;
+  readonly Host: string;
+  readonly State: string | null;
+}
 
 /** Resolves when it is over, whatever came of it. Never rejects. */
 export function killSession(driver: Driver, options: DriverOptions, { threadId, localPort }: KilledSession, clock: Clock): Promise<void> {
@@ -46,11 +54,19 @@ export function killSession(driver: Driver, options: DriverOptions, { threadId, 
     const timer = clock.setTimer(deadlineMs, over);
     client.on("error", over);
     client.on("end", over);
-    const hostEnd = localPort === null ? "localhost" : `%:${localPort}`;
-    client.query({ sql: askSession, values: [threadId, hostEnd] }, (error, rows) => {
-      const isOurs = (error === null || error === undefined) && Array.isArray(rows) && rows.length === 1;
-      if (!isOurs) return over();
+    client.query({ sql: showSessions }, (error, rows) => {
+      if ((error !== null && error !== undefined) || !Array.isArray(rows)) return over();
+      const sessions = rows as readonly SeenSession[];
+      const withId = (id: number | null): SeenSession | undefined => sessions.find(({ Id }) => Number(Id) === id);
+      if (!mayKill(withId(threadId), withId(client.threadId), localPort)) return over();
       client.query({ sql: "kill ?", values: [threadId] }, over);
     });
   });
+}
+
+/** Whether the session is there, of the user that asks, from our own end and in no wait that must not end. */
+function mayKill(session: SeenSession | undefined, asking: SeenSession | undefined, localPort: number | null): boolean {
+  if (session === undefined || asking === undefined || session === asking || session.User !== asking.User) return false;
+  const isFromUs = localPort === null ? session.Host === "localhost" : session.Host.endsWith(`:${localPort}`);
+  return isFromUs && session.State?.includes("semi-sync") !== true;
 }
