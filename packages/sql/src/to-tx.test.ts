@@ -65,6 +65,7 @@ test.each([
   ["undefined", undefined],
   ["a URL", "postgres://localhost/shop"],
   ["a plain object", {}],
+  ["a Tx of a dialect that there is not", { dialect: "sqlite", query: () => Promise.resolve([]) }],
   ["an object whose query is no function", { dialect: "postgres", query: "select 1" }],
 ])("%s is refused", (_, handle) => {
   expect(refusal(handle)).toBe("unknown");

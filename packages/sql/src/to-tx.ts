@@ -29,7 +29,9 @@ export function toTx(handle: TransactionHandle): Tx {
     if (typeof shape["unitOfWork"] === "function") throw ofOurs();
     // A connection of mysql2 with callbacks has a `raw` of its own.
     if (typeof shape["raw"] === "function" && typeof shape["execute"] !== "function") return knexTx(handle as KnexTransaction);
-    if (typeof shape["query"] === "function") {
+    // Whatever names a dialect is no driver's: one that we do not know must not be taken for a client of pg.
+    const isForeign = shape["dialect"] !== undefined && shape["dialect"] !== "postgres" && shape["dialect"] !== "mysql";
+    if (typeof shape["query"] === "function" && !isForeign) {
       // Connections and pools of mysql2 have both `execute` and `escapeId`, of pg neither, of the older mysql the latter.
       if (shape["dialect"] === "postgres" || shape["dialect"] === "mysql") return handle as Tx;
       if (typeof shape["execute"] === "function") return mysql2Tx(handle as Mysql2Connection);
