@@ -64,6 +64,10 @@ export interface DeliveryOptions {
   readonly keyPolicy?: SubscriptionState["keyPolicy"];
   /** Inboxes that must have an effect of each message. Default: none. */
   readonly consumers?: readonly EffectReader[];
+  /** Where the relays find the database server. Default: where it is. */
+  readonly door?: { readonly host: string; readonly port: number };
+  /** Subscriptions that must have got everything. Default: all there are. */
+  readonly judged?: readonly string[];
   /** Tells every event. Default false. */
   readonly tellsAll?: boolean;
 }
@@ -88,6 +92,8 @@ export interface Delivery {
     predicate: (event: ChildEvent, who: string) => boolean,
     options: { readonly what: string; readonly deadlineMs?: number; readonly from?: number },
   ): Promise<Told>;
+  /** Starts a relay that is gone, and waits until it has the lease or stands by: one that is told to end before that would die of it. */
+  comesBack(relay: Seat): Promise<void>;
   /** A relay, by default the first, dies at an event, the nth from now on, and is no crash. It tells every event only with `tellsAll`. */
   dieAt(event: string, nth?: number, relay?: Seat): void;
   /** Everything is published, and nothing waits for anybody. */
@@ -97,21 +103,22 @@ export interface Delivery {
 }
 
 const rowsMax = 200;
+const startDeadlineMs = 120_000;
 const endDeadlineMs = 30_000;
 const quietDeadlineMs = 60_000;
 
 export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<Delivery> {
-  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", consumers = [], tellsAll = false } = options;
+  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", consumers = [], tellsAll = false, judged } = options;
   const place = await rig.openPlace();
   await place.ask((session) => session.run("create table note (message_id char(36) primary key)"));
   const intents: Intent[] = [];
   const told: Told[] = [];
   const crashes: string[] = [];
   const doomed = new Set<string>();
-  const fixed = `--admin off --hole-fence-after-ms 1000 --save-ms 100 --lease-ms ${leaseMs} --log-level ${tellsAll ? "debug" : "info"}`;
+  const fixed = `--hole-fence-after-ms 1000 --save-ms 100 --lease-ms ${leaseMs} --log-level ${tellsAll ? "debug" : "info"}`;
   const args = ["relay", ...fixed.split(" ")];
   const { hostname, port } = new URL(place.url);
-  const target = { host: hostname, port: Number(port || (place.dialect === "postgres" ? 5432 : 3306)) };
+  const target = options.door ?? { host: hostname, port: Number(port || (place.dialect === "postgres" ? 5432 : 3306)) };
   const openRelay = async (name: string): Promise<LoadPart> => {
     const link = await startFaultProxy({ target });
     rig.defer(() => link.stop());
@@ -119,7 +126,7 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       name,
       command: () => ({
         program: ownPrograms.cli,
-        args: [...args, ...delivery.relayArgs],
+        args: [...args, ...(delivery.relayArgs.includes("--admin") ? [] : ["--admin", "off"]), ...delivery.relayArgs],
         env: { WAYBILL_DATABASE: link.url(place.url), WAYBILL_TRANSPORT: transport },
         nodeArgs: ["--import", new URL("./failpoint-preload.js", import.meta.url).href],
       }),
@@ -186,6 +193,13 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       };
       return waitUntil(find, { what, deadlineMs });
     },
+    async comesBack(relay) {
+      const from = told.length;
+      await relay.start();
+      const isUp = ({ name }: ChildEvent, who: string): boolean =>
+        who === relay.name && (name === "relay.leaseAcquired" || name === "relay.standby");
+      await delivery.waitFor(isUp, { what: `${relay.name} is back`, deadlineMs: startDeadlineMs, from });
+    },
     dieAt(event, nth = 1, relay = first.seat) {
       doomed.add(relay.name);
       relay.tell(`dieAt ${event} ${nth} SIGKILL`);
@@ -212,7 +226,9 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       const history: History = {
         ...ledger,
         deadLetters: [...ledger.deadLetters, ...inbox.deadLetters],
-        subscriptions: ledger.subscriptions.map((each) => ({ ...each, keyPolicy })),
+        subscriptions: ledger.subscriptions
+          .filter(({ subscription }) => judged === undefined || judged.includes(subscription))
+          .map((each) => ({ ...each, keyPolicy })),
         intents,
         businessRows: await readBusinessRows({ url: place.url }, { sql: "select message_id from note" }),
         received: received(),

@@ -11,6 +11,8 @@ export interface Arrival {
   readonly topic: string;
   readonly key: string | null;
   readonly messageId: string;
+  /** As they came, percent-encoded. */
+  readonly headers: IncomingMessage["headers"];
   /** How often this message came here, this time included. */
   readonly nth: number;
   readonly atMs: number;
@@ -57,7 +59,7 @@ export async function startEndpoint(): Promise<Endpoint> {
     seen.set(messageId, nth);
     const key = attribute(request, "partitionkey");
     const topic = decodeURIComponent((request.url ?? "/").slice(1));
-    const arrival: Arrival = { topic, key, messageId, nth, atMs: performance.now() };
+    const arrival: Arrival = { topic, key, messageId, headers: request.headers, nth, atMs: performance.now() };
     arrivals.push(arrival);
     if (nth === 1) firstMs.set(messageId, arrival.atMs);
     const answer = endpoint.answer(arrival);

@@ -3,10 +3,18 @@ import type { Scenario } from "./scenario.ts";
 import { writerKilled } from "./scenarios/r01-writer-killed.ts";
 import { commitUnanswered } from "./scenarios/r03-commit-unanswered.ts";
 import { rolledBack } from "./scenarios/r05-rolled-back.ts";
+import { sameId } from "./scenarios/r07-same-id.ts";
+import { oddText } from "./scenarios/r09-odd-text.ts";
+import { exactBytes } from "./scenarios/r10-exact-bytes.ts";
 import { oneTransaction } from "./scenarios/r12-one-transaction.ts";
 import { noHint } from "./scenarios/r13-no-hint.ts";
+import { poolTaken } from "./scenarios/r14-pool-taken.ts";
 import { interleavings } from "./scenarios/r17-interleavings.ts";
+import { openTransaction } from "./scenarios/r18-open-transaction.ts";
+import { delayed } from "./scenarios/r31-delayed.ts";
 import { relayKilled } from "./scenarios/r33-relay-killed.ts";
+import { otherConfiguration } from "./scenarios/r41-other-configuration.ts";
+import { hintAndPoll } from "./scenarios/r42-hint-and-poll.ts";
 import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
 import { poison } from "./scenarios/r50-poison.ts";
 import { topicMissing } from "./scenarios/r51-topic-missing.ts";
@@ -25,10 +33,18 @@ export const scenarios: readonly Scenario[] = [
   writerKilled,
   commitUnanswered,
   rolledBack,
+  sameId,
+  oddText,
+  exactBytes,
   oneTransaction,
   noHint,
+  poolTaken,
   interleavings,
+  openTransaction,
+  delayed,
   relayKilled,
+  otherConfiguration,
+  hintAndPoll,
   brokerRestarted,
   poison,
   topicMissing,
