@@ -7,6 +7,7 @@ import { secret } from "@waybill/core";
 import { createHalfMessageService } from "@waybill/half-message";
 import { openDatabase } from "@waybill/sql";
 import { tellParent } from "@waybill/testing";
+import { keysOfPayments } from "./service-calls.ts";
 
 const [, , url = "", key = "", producers = "1"] = process.argv;
 const stop = new AbortController();
@@ -23,7 +24,7 @@ const service = await createHalfMessageService({
   listen: "127.0.0.1:0",
   admin: null,
   // Several, for prepares are limited per second and key.
-  keys: Array.from({ length: 8 }, (_, n) => {
+  keys: Array.from({ length: keysOfPayments }, (_, n) => {
     return { id: `payments-${n}`, secret: secret(key), producer: "payments", scopes: ["prepare", "decide", "read"] as const };
   }),
   producers: { payments: { check: { via: "pull" }, undecidedQuota: 1_000_000 }, ...Object.fromEntries(others) },
