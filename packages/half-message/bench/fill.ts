@@ -58,5 +58,8 @@ export async function fill(database: Database, { producers, each, state, hasBodi
       values,
       { deadlineMs: statementMs },
     );
-  }
+  } // As the server does by itself, a while after so many rows.
+  const tables = ["waybill_half_message", ...(hasBodies ? ["waybill_half_message_body"] : [])];
+  for (const table of tables)
+    await database.query(`analyze ${database.dialect === "postgres" ? "" : "table "}${table}`, [], { deadlineMs: statementMs });
 }

@@ -10,7 +10,8 @@
  *                       decided                                                                           at most 60
  *                       of all calls, those to the dead one                                               at most 0.05
  *                       rows of the table of bodies that were updated meanwhile, and bytes it has grown   0
- *     half-due-scan     the scan for due checks beside a million decided half messages: median time beside that where there are none   at most 1.5
+ *     half-due-scan     the scan for due checks beside a million decided half messages: median time beside that where there are none   at most 1.5,
+ *                       with the statistics that a server makes by itself
  *
  * In the first four, messages of 500 bytes go out an hour later, so that both sides write the same: no delivery is under way while they are measured. The service
  * is a process of its own, and its database acknowledges what it has on disk.
