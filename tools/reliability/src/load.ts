@@ -97,8 +97,8 @@ export interface Load {
   holder(): LoadPart;
   /** The consumer that told last that it has committed. */
   busyConsumer(): LoadPart;
-  /** Committed and rolled back by the writers, received by the tap: as far as is known. */
-  progress(): { readonly committed: number; readonly rolledBack: number; readonly received: number };
+  /** Committed, rolled back and failed at the writers, received by the tap: as far as is known. */
+  progress(): { readonly committed: number; readonly rolledBack: number; readonly failed: number; readonly received: number };
   /** The next event like this, of those told from now on or since `from` (a length of `told`). Rejects at the deadline, default 60 000 ms. */
   waitFor(
     predicate: (told: Told) => boolean,
@@ -222,7 +222,7 @@ async function open(
   const doomed = new Map<string, NodeJS.Signals>();
   const told: Told[] = [];
   const journals: string[] = [];
-  const counts = new Map<string, { readonly committed: number; readonly rolledBack: number }>();
+  const counts = new Map<string, { readonly committed: number; readonly rolledBack: number; readonly failed: number }>();
   let holder = 0;
   let busy = 0;
   const onCrash = (how: string, output: string): void => {
@@ -313,6 +313,7 @@ async function open(
       counts.set(`${index} ${journals.length}`, {
         committed: Number(event["committed"] ?? 0),
         rolledBack: Number(event["rolledBack"] ?? 0),
+        failed: Number(event["failed"] ?? 0),
       });
     };
     writers.push(await part("writer", index, command, onEvent, link));
@@ -353,6 +354,7 @@ async function open(
       return {
         committed: all.reduce((sum, { committed }) => sum + committed, 0),
         rolledBack: all.reduce((sum, { rolledBack }) => sum + rolledBack, 0),
+        failed: all.reduce((sum, { failed }) => sum + failed, 0),
         received: tap.received.length,
       };
     },

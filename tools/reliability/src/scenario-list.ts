@@ -1,8 +1,10 @@
 /** All scenarios that there are, by code. */
 import type { Scenario } from "./scenario.ts";
 import { writerKilled } from "./scenarios/r01-writer-killed.ts";
+import { databaseRestarted } from "./scenarios/r02-database-restarted.ts";
 import { commitUnanswered } from "./scenarios/r03-commit-unanswered.ts";
 import { rolledBack } from "./scenarios/r05-rolled-back.ts";
+import { noTransaction } from "./scenarios/r06-no-transaction.ts";
 import { sameId } from "./scenarios/r07-same-id.ts";
 import { oddText } from "./scenarios/r09-odd-text.ts";
 import { exactBytes } from "./scenarios/r10-exact-bytes.ts";
@@ -11,8 +13,16 @@ import { noHint } from "./scenarios/r13-no-hint.ts";
 import { poolTaken } from "./scenarios/r14-pool-taken.ts";
 import { interleavings } from "./scenarios/r17-interleavings.ts";
 import { openTransaction } from "./scenarios/r18-open-transaction.ts";
+import { cursorSave } from "./scenarios/r19-cursor-save.ts";
+import { newSubscription } from "./scenarios/r22-new-subscription.ts";
+import { notReady } from "./scenarios/r28-not-ready.ts";
+import { readOnly } from "./scenarios/r29-read-only.ts";
 import { delayed } from "./scenarios/r31-delayed.ts";
 import { relayKilled } from "./scenarios/r33-relay-killed.ts";
+import { relayEnded } from "./scenarios/r34-relay-ended.ts";
+import { relayFrozen } from "./scenarios/r35-relay-frozen.ts";
+import { silentTransport } from "./scenarios/r38-silent-transport.ts";
+import { manyStart } from "./scenarios/r39-many-start.ts";
 import { otherConfiguration } from "./scenarios/r41-other-configuration.ts";
 import { hintAndPoll } from "./scenarios/r42-hint-and-poll.ts";
 import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
@@ -31,8 +41,10 @@ import { twoNames } from "./scenarios/r69-two-names.ts";
 
 export const scenarios: readonly Scenario[] = [
   writerKilled,
+  databaseRestarted,
   commitUnanswered,
   rolledBack,
+  noTransaction,
   sameId,
   oddText,
   exactBytes,
@@ -41,8 +53,16 @@ export const scenarios: readonly Scenario[] = [
   poolTaken,
   interleavings,
   openTransaction,
+  cursorSave,
+  newSubscription,
+  notReady,
+  readOnly,
   delayed,
   relayKilled,
+  relayEnded,
+  relayFrozen,
+  silentTransport,
+  manyStart,
   otherConfiguration,
   hintAndPoll,
   brokerRestarted,

@@ -12,7 +12,10 @@ export interface TappedTopicOptions {
   readonly onReceived?: (one: Received) => void;
 }
 
-export interface TappedTopic extends Pick<BrokerTopics, "waiting">, Pick<Tap, "received" | "readToEnd"> {}
+export interface TappedTopic extends Pick<BrokerTopics, "waiting">, Pick<Tap, "received" | "readToEnd"> {
+  /** Nothing more is received. On RabbitMQ its queue is gone, and with it the route. */
+  close(): Promise<void>;
+}
 
 /** Makes it; it is removed at the end. On RabbitMQ the tap's queue is bound to it from now on. */
 export async function openTappedTopic(rig: Rig, topic: string, options: TappedTopicOptions = {}): Promise<TappedTopic> {
@@ -25,5 +28,5 @@ export async function openTappedTopic(rig: Rig, topic: string, options: TappedTo
     ? tapKafka({ subscription: "default", onReceived, brokers: new URL(broker.url).host.split(","), topics: [topic] })
     : tapRabbitmq({ subscription: "default", onReceived, url: broker.url, exchanges: [topic] }));
   rig.defer(() => tap.close());
-  return { received: tap.received, readToEnd: () => tap.readToEnd(), waiting: () => made.waiting() };
+  return { received: tap.received, readToEnd: () => tap.readToEnd(), close: () => tap.close(), waiting: () => made.waiting() };
 }

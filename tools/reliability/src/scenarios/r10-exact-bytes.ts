@@ -6,10 +6,9 @@ import { randomBytes } from "node:crypto";
 import { digest } from "@waybill/auditor";
 import { catalogue, message, newMessageId } from "@waybill/core";
 import { createInbox } from "@waybill/inbox";
-import { kafkaSource, parseKafkaUrl } from "@waybill/kafka";
 import { append } from "@waybill/outbox";
-import { rabbitmqSource, topicQueues } from "@waybill/rabbitmq";
 import { testName, waitUntil } from "@waybill/testing";
+import { openBrokerSource } from "../broker-source.ts";
 import { openDelivery } from "../delivery.ts";
 import { openSession } from "../own-transactions.ts";
 import { scenario } from "../scenario.ts";
@@ -19,6 +18,7 @@ import { openTappedTopic } from "../tapped-topic.ts";
 const firstId = 2n ** 53n;
 const type = "reliability.noted.v1";
 const consumer = "reader";
+const partitions = 2;
 
 const texts = [
   '{"b":1,"a":2,"10":3,"9":4}',
@@ -42,11 +42,12 @@ export const exactBytes = scenario({
   async play(rig, { rounds }) {
     const { broker } = rig.servers;
     const topic = testName("reliability-notes");
-    const tap = await openTappedTopic(rig, topic);
+    const group = testName("reliability-readers");
+    const tap = await openTappedTopic(rig, topic, { partitions, groups: [group] });
     const delivery = await openDelivery(rig, {
       transport: broker.url,
       received: () => tap.received,
-      relayArgs: ["--from", "now"],
+      relayArgs: ["--from", "now", ...(broker.kind === "rabbitmq" ? ["--rabbitmq-partitions", String(partitions)] : [])],
       consumers: [{ consumer, sql: "select message_id from effect" }],
     });
     const { place } = delivery;
@@ -70,15 +71,11 @@ export const exactBytes = scenario({
     inbox.on(messages.noted, async ({ id, payload }, tx) => {
       await tx.query(insert, [id, digest(payload as Uint8Array | null)]);
     });
-    const group = testName("reliability-readers");
     let hasJoined = false;
     const onEvent = ({ name }: { readonly name: string }): void => {
       if (name === "source.joined") hasJoined = true;
     };
-    const source =
-      broker.kind === "kafka"
-        ? kafkaSource({ ...parseKafkaUrl(broker.url).connection, groupId: group, topics: [topic], onEvent })
-        : rabbitmqSource({ url: broker.url, queues: topicQueues({ consumer: group, topics: [topic] }), onEvent });
+    const source = openBrokerSource({ brokerUrl: broker.url, topic, group, partitions, sessionTimeoutMs: 10_000, onEvent });
     const stop = new AbortController();
     const running = inbox.run(source, { signal: stop.signal });
     rig.defer(async () => {
