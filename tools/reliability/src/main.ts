@@ -1,7 +1,7 @@
 /** `npm run chaos`, `npm run scenario`, `npm run scenarios`: see `usage`. Everything for people goes to stderr; with --json the last line of stdout is the result. */
-
 import { randomInt } from "node:crypto";
 import { UsageError } from "@waybill/testing";
+import { drawScenarios } from "./draw.ts";
 import { type RigCommand, readOptions, usage } from "./options.ts";
 import { exitCodes, type Outcome } from "./outcome.ts";
 import { runChaos } from "./run-chaos.ts";
@@ -81,16 +81,14 @@ async function repeat(options: RigCommand, shelf: ServerShelf): Promise<number> 
 
 const exitCodeRank = ({ verdict }: Pick<Outcome, "verdict">): number => ({ valid: 0, inconclusive: 1, violated: 2 })[verdict];
 
-/** All of them, on what was asked for where they can be seen there, and a table at the end. */
+/** All of them, or those that are drawn, on what was asked for where they can be seen there, and a table at the end. */
 async function all(options: RigCommand, shelf: ServerShelf): Promise<number> {
+  const fitting = scenarios.filter((scenario) => pairFor(scenario, options) !== null);
+  const skipped = scenarios.flatMap((scenario) => (fitting.includes(scenario) ? [] : [scenario.code]));
+  const seed = options.seed ?? anySeed();
   const outcomes: ScenarioOutcome[] = [];
-  const skipped: string[] = [];
-  for (const scenario of scenarios) {
-    if (pairFor(scenario, options) === null) {
-      skipped.push(scenario.code);
-      continue;
-    }
-    outcomes.push(await one(options, shelf, scenario, options.seed ?? anySeed()));
+  for (const scenario of drawScenarios(fitting, options.draw ?? fitting.length, seed)) {
+    outcomes.push(await one(options, shelf, scenario, seed));
   }
   for (const line of tableOf(outcomes)) say(line);
   if (skipped.length > 0) say(`not run, because they cannot be seen on what was asked for: ${skipped.join(", ")}`);
@@ -98,7 +96,13 @@ async function all(options: RigCommand, shelf: ServerShelf): Promise<number> {
   const verdict = (["valid", "inconclusive", "violated"] as const)[outcomes.length === 0 ? 1 : rank] ?? "inconclusive";
   print(options, {
     verdict,
-    scenarios: outcomes.map(({ scenario, verdict: its, seed, seconds }) => ({ scenario, verdict: its, seed, seconds })),
+    scenarios: outcomes.map(({ scenario, verdict: its, seed: from, seconds, reasons }) => ({
+      scenario,
+      verdict: its,
+      seed: from,
+      seconds,
+      reasons,
+    })),
     skipped,
   });
   return exitCodes[verdict];

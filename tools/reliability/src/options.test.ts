@@ -21,6 +21,7 @@ describe("the rig's options", () => {
       database: null,
       broker: null,
     });
+    expect(readOptions(["scenarios", "--full", "--draw", "2"])).toMatchObject({ isFull: true, draw: 2 });
     expect(readOptions(["chaos", "--help"])).toBeNull();
   });
 
@@ -29,7 +30,9 @@ describe("the rig's options", () => {
       [],
       ["scenario"],
       ["chaos", "R64"],
-      ["scenarios", "--full"],
+      ["chaos", "--full"],
+      ["scenario", "R64", "--draw", "1"],
+      ["scenarios", "--draw", "0"],
       ["scenario", "R64", "--minutes", "3"],
       ["chaos", "--repeat", "2"],
       ["chaos", "--seed", "-1"],

@@ -15,14 +15,15 @@ import {
 
 export const usage = `usage: npm run chaos -- [options]              random faults over load L
        npm run scenario -- CODE [options]      one scenario, such as R64
-       npm run scenarios -- [options]          all of them in their scaled forms, one after the other
+       npm run scenarios -- [options]          all of them, one after the other, and a table at the end
   --seed <n>        what is done, and when, follows from it (default: a random one, which is printed)
   --minutes <n>     chaos: how long there is load, from 0.2 to 600; what waits then is brought to rest and judged after it (default 5)
   --database <d>    ${databaseNames.join(", ")}: a server of our own, which is killed and restarted, too; or postgres://… or mysql://…: a server where
                     databases may be made and removed (default: postgres, or the first that a scenario can run on)
   --broker <b>      ${brokerNames.join(", ")}: one of our own; or kafka://… or amqp://… (default: rabbitmq, or the first that a scenario can run on)
-  --full            scenario: as long and as often as its claim needs, not scaled to a minute
+  --full            scenario, scenarios: as long and as often as the claim needs, not scaled to a minute
   --repeat <n>      scenario: so many times in a row, each with the next seed (default 1)
+  --draw <n>        scenarios: so many of those that can run on what was asked for, drawn by the seed
   --json            print the result as the last line of stdout
   --help
 Exit code 0 valid · 1 violated · 2 wrong usage · 3 inconclusive.`;
@@ -37,6 +38,8 @@ export interface RigCommand {
   readonly broker: ServerChoice<BrokerName> | null;
   readonly isFull: boolean;
   readonly repeat: number;
+  /** How many of the scenarios; null: all. */
+  readonly draw: number | null;
   readonly isJson: boolean;
 }
 
@@ -51,8 +54,9 @@ export function readOptions(args: readonly string[]): RigCommand | null {
     throw new UsageError("a scenario is named by its one code, such as R64");
   if (command !== "chaos" && values.minutes !== undefined)
     throw new UsageError("--minutes is for chaos: a scenario has a scaled and a --full form");
-  if (command !== "scenario" && (values.full === true || values.repeat !== undefined))
-    throw new UsageError("--full and --repeat are for one scenario");
+  if (command === "chaos" && values.full === true) throw new UsageError("--full is for scenarios: chaos takes --minutes");
+  if (command !== "scenario" && values.repeat !== undefined) throw new UsageError("--repeat is for one scenario");
+  if (command !== "scenarios" && values.draw !== undefined) throw new UsageError("--draw is for scenarios");
   return {
     command,
     code: code ?? null,
@@ -61,7 +65,8 @@ export function readOptions(args: readonly string[]): RigCommand | null {
     database: values.database === undefined ? null : databaseOf(values.database),
     broker: values.broker === undefined ? null : brokerOf(values.broker),
     isFull: values.full === true,
-    repeat: repeatOf(values.repeat ?? "1"),
+    repeat: countOf("--repeat", values.repeat ?? "1"),
+    draw: values.draw === undefined ? null : countOf("--draw", values.draw),
     isJson: values.json === true,
   };
 }
@@ -77,14 +82,15 @@ function parse(args: readonly string[]) {
       broker: { type: "string" },
       full: { type: "boolean" },
       repeat: { type: "string" },
+      draw: { type: "string" },
       json: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
 }
 
-function repeatOf(text: string): number {
-  const repeat = Number(text);
-  if (/^\d{1,3}$/.test(text) && repeat >= 1) return repeat;
-  throw new UsageError("--repeat must be a whole number from 1 to 999");
+function countOf(option: string, text: string): number {
+  const count = Number(text);
+  if (/^\d{1,3}$/.test(text) && count >= 1) return count;
+  throw new UsageError(`${option} must be a whole number from 1 to 999`);
 }
