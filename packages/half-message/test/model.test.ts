@@ -1,193 +1,131 @@
 /**
- * The API against a model, in random order: prepares, commits, rollbacks, extensions and what an operator does, repeated, on two replicas that share one
- * database and are now and then replaced by others.
+ * The API against a model, in random order: prepares, commits, rollbacks, extensions, checks and their answers, what an operator does, what somebody without
+ * the right to it tries, all of it repeated, on two replicas that share one database and crash now and then in the middle of a call.
  *
- * The model is what a producer may believe: the state of each id, and the first body it was stored with. After each call the answer is compared with it, and at the
- * end the tables: each decision stands and is entered once, with who made it; what is committed has one delivery per message and destination, with the bytes that were
- * prepared; what is rolled back, or undecided, has none.
+ * `model-commands.ts` says what each answer must be, `model-invariants.ts` what must hold at rest: I1 to I8.
  */
-import { forEachDatabase } from "@waybill/testing";
+import { newMessageId } from "@waybill/core";
+import { type Database, openDatabase } from "@waybill/sql";
+import { type FaultProxy, forEachDatabase, type MemoryTransport, memoryTransport, startFaultProxy } from "@waybill/testing";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, type HalfMessageFixture, halfMessageFixture, message, type Replica } from "./half-message-fixture.ts";
+import { type HalfMessageFixture, halfMessageFixture, type Replica } from "./half-message-fixture.ts";
+import { type Command, certain, commands, type Model, quota, type Real } from "./model-commands.ts";
+import { expectInvariants, expectQuota } from "./model-invariants.ts";
 
-const runs = process.env.WAYBILL_TEST_ALL === "1" ? 150 : 12;
-const ids = ["a", "b", "c"] as const;
+const everything = process.env.WAYBILL_TEST_ALL === "1";
+const numRuns = everything ? 300 : 25;
 
-interface Model {
-  readonly run: string;
-  readonly states: Map<string, "prepared" | "committed" | "rolled_back">;
-  /** Which body it was stored with; none: rolled back before it was prepared. */
-  readonly bodies: Map<string, number>;
+/** A replica whose connections can be taken away. */
+interface Place {
+  readonly replica: Replica;
+  readonly database: Database;
+  readonly proxy: FaultProxy;
 }
-
-interface Real {
-  replicas: readonly [Replica, Replica];
-  readonly restart: (which: 0 | 1) => Promise<void>;
-}
-
-type Command = fc.AsyncCommand<Model, Real>;
-
-function bodyOf(variant: number): Readonly<Record<string, unknown>> {
-  const messages = Array.from({ length: variant + 1 }, (_, index) =>
-    message({ id: `m${index}`, payload: `body ${variant} ${index}`, key: null }),
-  );
-  return { barrier: null, messages };
-}
-
-/** A call, with what the model expects of its answer. */
-function step(
-  name: string,
-  call: (replica: Replica, id: string) => Promise<Answer>,
-  expected: (model: Model, id: string) => readonly [number, string?],
-  then: (model: Model, id: string) => void,
-) {
-  return (slot: string, which: 0 | 1): Command => ({
-    check: () => true,
-    async run(model, real) {
-      const id = `${model.run}-${slot}`;
-      const [status, code] = expected(model, id);
-      const answer = await call(real.replicas[which], id);
-      expect([answer.status, answer.body.code], `${name} ${slot}`).toEqual([status, code]);
-      if (status < 300) then(model, id);
-      const state = model.states.get(id);
-      if (status < 300 && state !== undefined) expect(answer.body.state).toBe(state);
-    },
-    toString: () => `${name}(${slot}, replica ${which})`,
-  });
-}
-
-const refusalOf = { committed: "already_committed", rolled_back: "already_rolled_back" } as const;
-
-function prepared(variant: number) {
-  return step(
-    `prepare ${variant}`,
-    (replica, id) => replica.call("PUT", `/v1/producers/payments/half-messages/${id}`, bodyOf(variant)),
-    ({ states, bodies }, id) => {
-      const [state, body] = [states.get(id), bodies.get(id)];
-      if (state === undefined) return [201];
-      if (body !== undefined && body !== variant) return [422, "payload_mismatch"];
-      return state === "prepared" ? [200] : [409, refusalOf[state]];
-    },
-    ({ states, bodies }, id) => {
-      states.set(id, "prepared");
-      bodies.set(id, variant);
-    },
-  );
-}
-
-function decided(name: string, to: "committed" | "rolled_back", call: (replica: Replica, id: string) => Promise<Answer>, creates: boolean) {
-  return step(
-    name,
-    call,
-    ({ states }, id) => {
-      const state = states.get(id);
-      if (state === undefined) return creates ? [200] : [404, "unknown_half_message"];
-      return state === "prepared" || state === to ? [200] : [409, refusalOf[state]];
-    },
-    ({ states }, id) => states.set(id, to),
-  );
-}
-
-function committedWith(variant: number) {
-  return step(
-    `commit with body ${variant}`,
-    (replica, id) => replica.commit(id, { halfMessage: bodyOf(variant) }),
-    ({ states, bodies }, id) => {
-      const [state, body] = [states.get(id), bodies.get(id)];
-      if (state === undefined) return [201];
-      if (body !== undefined && body !== variant) return [422, "payload_mismatch"];
-      return state === "rolled_back" ? [409, "already_rolled_back"] : [200];
-    },
-    ({ states, bodies }, id) => {
-      if (!states.has(id)) bodies.set(id, variant);
-      states.set(id, "committed");
-    },
-  );
-}
-
-const extended = step(
-  "extend",
-  (replica, id) => replica.call("POST", `/v1/producers/payments/half-messages/${id}/extend`, { forMs: 1_000 }),
-  ({ states }, id) => {
-    const state = states.get(id);
-    if (state === undefined) return [404, "unknown_half_message"];
-    return state === "prepared" ? [200] : [409, refusalOf[state]];
-  },
-  () => undefined,
-);
-
-const restart = (which: 0 | 1): Command => ({
-  check: () => true,
-  run: (_, real) => real.restart(which),
-  toString: () => `replace replica ${which}`,
-});
-
-const slot = fc.constantFrom(...ids);
-const which = fc.constantFrom(0 as const, 1 as const);
-const steps = [
-  prepared(0),
-  prepared(0),
-  prepared(1),
-  decided("commit", "committed", (replica, id) => replica.commit(id), false),
-  decided("rollback", "rolled_back", (replica, id) => replica.rollback(id), true),
-  decided("force-commit", "committed", (replica, id) => replica.operate(id, "force-commit"), false),
-  decided("force-rollback", "rolled_back", (replica, id) => replica.operate(id, "force-rollback"), false),
-  committedWith(0),
-  committedWith(1),
-  extended,
-].map((make) => fc.tuple(slot, which).map(([id, replica]) => make(id, replica)));
 
 await forEachDatabase((server) =>
   describe(server.name, () => {
     let fixture: HalfMessageFixture;
-    let replicas: [Replica, Replica];
+    let transport: MemoryTransport;
+    let places: [Place, Place];
     beforeAll(async () => {
       fixture = await halfMessageFixture(server);
-      replicas = [await fixture.replica(), await fixture.replica()];
+      transport = memoryTransport();
+      // Some are published and nobody hears of it, so that they come again; some are never taken.
+      transport.inject({
+        kind: "reject",
+        times: Number.POSITIVE_INFINITY,
+        when: ({ payload }) => Buffer.from(payload ?? "").includes("unwelcome"),
+      });
+      transport.inject({ kind: "unknown", isStored: true, times: Number.POSITIVE_INFINITY, probability: 0.2, seed: 7 });
+      places = [await start(), await start()];
     });
-    afterAll(() => fixture.close());
-
-    test("whatever is called in whatever order, the answers and the tables are those of the model", async () => {
-      let run = 0;
-      await fc.assert(
-        fc.asyncProperty(fc.commands([...steps, which.map(restart)], { maxCommands: 30 }), async (commands) => {
-          run += 1;
-          const model: Model = { run: `run${run}`, states: new Map(), bodies: new Map() };
-          const real: Real = {
-            get replicas() {
-              return replicas;
-            },
-            set replicas(_) {},
-            async restart(index) {
-              await replicas[index].stop();
-              replicas[index] = await fixture.replica();
-            },
-          };
-          await fc.asyncModelRun(() => ({ model, real }), commands);
-          await audit(model);
-        }),
-        { numRuns: runs },
-      );
+    afterAll(async () => {
+      await Promise.all(places.map(end));
+      await fixture.close();
     });
 
-    async function audit({ run, states, bodies }: Model): Promise<void> {
-      const rows = await fixture.rows(`select id, state, version, decided_by from waybill_half_message where id like '${run}-%'`);
-      expect(new Map(rows.map(({ id, state }) => [id, state]))).toEqual(states);
-      for (const [id, state] of states) {
-        const isDecided = state !== "prepared";
-        const deciding = await fixture.rows(
-          `select actor from waybill_decision_log where id = '${id}' and event in ('committed', 'rolled_back')`,
-        );
-        expect(deciding.map(({ actor }) => actor)).toEqual(isDecided ? [rows.find((row) => row.id === id)?.decided_by] : []);
-        const variant = bodies.get(id);
-        const deliveries = await fixture.rows(`select message_id from waybill_delivery where id = '${id}' order by seq`);
-        const expected =
-          state === "committed" && variant !== undefined ? Array.from({ length: variant + 1 }, (_, index) => `m${index}`) : [];
-        expect(deliveries.map((row) => row.message_id)).toEqual(expected);
-        const stored = await fixture.rows(`select payload from waybill_half_message_body where id = '${id}' order by ordinal`);
-        const bytes = variant === undefined ? [] : Array.from({ length: variant + 1 }, (_, index) => `body ${variant} ${index}`);
-        expect(stored.map(({ payload }) => Buffer.from(payload as Uint8Array).toString("utf8"))).toEqual(bytes);
+    async function start(): Promise<Place> {
+      const { hostname, port } = new URL(fixture.url);
+      const proxy = await startFaultProxy({ target: { host: hostname, port: Number(port) } });
+      const database = openDatabase({ url: proxy.url(fixture.url), connections: 10 });
+      const replica = await fixture.replica({
+        database,
+        pollMs: 50,
+        leaseMs: 500,
+        shutdownMs: 50,
+        producers: {
+          payments: { check: { via: "pull" }, suspendGraceMs: 50 },
+          orders: { check: { via: "pull" }, undecidedQuota: quota },
+        },
+        destinations: {
+          kafka: { transport, backoff: { firstMs: 50, maxMs: 100 }, breaker: { failuresMax: 5, firstMs: 50, maxMs: 100 } },
+        },
+      });
+      return { replica, database, proxy };
+    }
+
+    async function end({ replica, database, proxy }: Place): Promise<void> {
+      await replica.stop();
+      await database.close({ deadlineMs: 50 });
+      await proxy.stop();
+    }
+
+    test(
+      "I1 I2 I3 I4 I5 I6 I7 I8 whatever is called in whatever order, and whoever crashes: the answers are those of the model, and the invariants hold",
+      async () => {
+        const seen: Real["seen"] = { crashed: 0, applied: 0, refusedByQuota: 0 };
+        const sums = { suspended: 0, repeated: 0, dead: 0 };
+        const real: Real = {
+          get replicas() {
+            return [places[0].replica, places[1].replica] as const;
+          },
+          seen,
+          async crash(which) {
+            const crashed = places[which];
+            // What it sends now reaches nobody: to the others it is gone, whatever it was doing.
+            crashed.proxy.inject({ kind: "refuse" });
+            crashed.proxy.cutAll();
+            places[which] = await start();
+            await end(crashed);
+            seen.crashed += 1;
+          },
+          async flooded() {
+            const ids = Array.from({ length: 2 * quota }, newMessageId);
+            const answers = await Promise.all(ids.map((id, nth) => real.replicas[nth % 2 === 0 ? 0 : 1].prepare(id, {}, "orders")));
+            await expectQuota(fixture);
+            for (const { status, body } of answers) {
+              if (status === 201) continue;
+              expect([status, body["code"]]).toEqual([429, "undecided_quota"]);
+              seen.refusedByQuota += 1;
+            }
+            await Promise.all(ids.flatMap((id, nth) => (answers[nth]?.status === 201 ? [real.replicas[0].rollback(id, "orders")] : [])));
+          },
+        };
+        let runs = 0;
+        const run = async (drawn: Iterable<Command>): Promise<void> => {
+          runs += 1;
+          const model: Model = { run: `run${runs}`, halves: new Map() };
+          await fc.asyncModelRun(() => ({ model, real }), drawn);
+          const counted = await expectInvariants(fixture, transport, real.replicas[0], model);
+          for (const name of ["suspended", "repeated", "dead"] as const) sums[name] += counted[name];
+          await finish(model, real);
+        };
+        await run(certain());
+        await fc.assert(fc.asyncProperty(fc.commands([...commands], { maxCommands: 40, size: "max" }), run), {
+          numRuns,
+          endOnFailure: true,
+        });
+        // A campaign in which something never happened shows nothing of it.
+        for (const [name, times] of Object.entries({ ...seen, ...sums })) expect([name, times > 0]).toEqual([name, true]);
+      },
+      everything ? 900_000 : 180_000,
+    );
+
+    /** Leaves nothing undecided: the next run's claims are to find its own checks. */
+    async function finish({ halves }: Model, { replicas }: Real): Promise<void> {
+      for (const [id, { state, local }] of halves) {
+        if (state === "undecided") await (local === "committed" ? replicas[0].commit(id) : replicas[0].rollback(id));
       }
     }
   }),

@@ -103,7 +103,7 @@ export function halfMessageOperations(options: HalfMessageOperationsOptions): Ha
       if (prepared.isNew) metrics.count("waybill_half_prepared_total", { producer: ask.producer });
       return preparedReply(prepared, halfMessage.fingerprint);
     } finally {
-      if (prepared?.isNew !== true) quota.release(ask.producer);
+      quota.settle(ask.producer, prepared?.isNew === true);
     }
   };
 
