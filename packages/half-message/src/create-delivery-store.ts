@@ -3,7 +3,7 @@ import { committedValue, type Namespace, type OwnedTx } from "@waybill/sql";
 import { changeByWish } from "./delivery-changes.ts";
 import { claimDeliveries, claimNotifications, recordDeliveries } from "./delivery-claims.ts";
 import { lanesInOrder, lanesOf, planDeliveries, type RulesOf } from "./delivery-plan.ts";
-import type { DeliveryStore, Recorded } from "./delivery-store.ts";
+import type { DeliveryStore, DueDestination, Recorded } from "./delivery-store.ts";
 import type { DeliveryTables, TouchedLane } from "./delivery-tables.ts";
 import { mysqlDeliveryTables } from "./mysql/delivery-tables.ts";
 import { postgresDeliveryTables } from "./postgres/delivery-tables.ts";
@@ -27,6 +27,7 @@ export function createDeliveryStore({ space, rulesOf, random }: DeliveryStoreOpt
       // One order for both, or two decisions might wait for each other.
       if (woken.length > 0) await touchInOrder(tables, tx, touched, woken);
       if (deliveries.length > 0) await tables.insert(tx, woken.length > 0 ? [] : touched, deliveries);
+      return soonest([...deliveries.map(({ destination, delayMs }) => ({ destination, afterMs: delayMs })), ...woken]);
     },
 
     findReceivers: tables.findReceivers,
@@ -89,6 +90,13 @@ async function touchInOrder(
     await tables.wakeLane(tx, lane.destination, lane.lane);
   }
   await touch();
+}
+
+/** Each destination once. */
+function soonest(all: readonly DueDestination[]): readonly DueDestination[] {
+  const due = new Map<string, number>();
+  for (const { destination, afterMs } of all) due.set(destination, Math.min(afterMs, due.get(destination) ?? afterMs));
+  return [...due].map(([destination, afterMs]) => ({ destination, afterMs }));
 }
 
 function nameOf({ destination, lane }: TouchedLane): string {

@@ -12,7 +12,7 @@
 import { newToken, type Random } from "@waybill/core";
 import type { Namespace, OwnedTx } from "@waybill/sql";
 import { decidedStanding, judge, type Standing, type Verdict } from "./decision.ts";
-import type { DeliveryStore, RoutedMessage } from "./delivery-store.ts";
+import type { DeliveryStore, DueDestination, RoutedMessage } from "./delivery-store.ts";
 import { mysqlHalfMessageTable } from "./mysql/table.ts";
 import { postgresHalfMessageTable } from "./postgres/table.ts";
 import type { HalfMessageStore, Judged, Request } from "./store.ts";
@@ -58,7 +58,7 @@ export function createHalfMessageStore({ space, deliveries, random, retentionMs 
     const written = cases.filter(({ request, verdict }) => verdict.kind !== "create" || created.has(keyOf(request)));
     const decided = await writeDecisions(tx, written);
     for (const each of written) await writeRest(tx, each);
-    await insertDeliveries(tx, written, decided.messages);
+    const due = await insertDeliveries(tx, written, decided.messages);
     const entries = written.flatMap(entriesOf);
     if (entries.length > 0) await table.insertLog(tx, entries);
     const after = new Map(byKey(decided.standings));
@@ -67,10 +67,12 @@ export function createHalfMessageStore({ space, deliveries, random, retentionMs 
       const requests = changed.map(({ request }) => request);
       for (const standing of await table.read(tx, requests)) after.set(keyOf(standing), standing);
     }
-    return cases.map((each): Judged | null => {
-      if (!written.includes(each)) return null;
+    const isWritten = new Set(written);
+    const judged = cases.map((each): Judged | null => {
+      if (!isWritten.has(each)) return null;
       return { verdict: each.verdict, before: each.before, after: after.get(keyOf(each.request)) ?? each.before };
     });
+    return { judged, due };
   };
 
   /** Answers the keys of the rows that are ours. */
@@ -139,12 +141,16 @@ export function createHalfMessageStore({ space, deliveries, random, retentionMs 
   };
 
   /** Of what is committed; and who waits behind one that is decided now, for the order of prepares, waits no longer. */
-  const insertDeliveries = async (tx: OwnedTx, cases: readonly Case[], decided: readonly RoutedMessage[]): Promise<void> => {
+  const insertDeliveries = async (
+    tx: OwnedTx,
+    cases: readonly Case[],
+    decided: readonly RoutedMessage[],
+  ): Promise<readonly DueDestination[]> => {
     const created = cases.filter(({ verdict }) => verdict.kind === "create" && verdict.to === "committed").map(({ request }) => request);
     const ordered = cases.filter(({ before, verdict }) => verdict.kind === "decide" && before !== null && before.orderKey !== null);
-    if (created.length === 0 && decided.length === 0 && ordered.length === 0) return;
+    if (created.length === 0 && decided.length === 0 && ordered.length === 0) return [];
     const messages = [...decided, ...(created.length === 0 ? [] : await table.readRouted(tx, created))];
-    await deliveries.insert(
+    return deliveries.insert(
       tx,
       messages,
       ordered.map(({ request }) => request),

@@ -5,7 +5,7 @@ import type { Alerts } from "./alerts.ts";
 import { deadWriter } from "./delivery/dead-notice.ts";
 import { deliveryPolicy } from "./delivery/destination-policy.ts";
 import { deliveryLoop } from "./delivery/loop.ts";
-import type { DeadDelivery, DeliveryStore, WriteDead } from "./delivery-store.ts";
+import type { DeadDelivery, DeliveryStore, DueDestination, WriteDead } from "./delivery-store.ts";
 import type { Metrics } from "./metrics.ts";
 import { notificationLoop } from "./notification/receiver.ts";
 import { receiverRules } from "./notification/receiver-options.ts";
@@ -26,8 +26,10 @@ export interface DeliveriesOptions {
 }
 
 export interface Deliveries {
-  /** Something was decided, acknowledged or redriven. */
+  /** Something was acknowledged or redriven: somewhere. */
   wake(): void;
+  /** Something was decided, and goes there. */
+  wakeFor(due: readonly DueDestination[]): void;
   isReady(): boolean;
   run(signal: AbortSignal): Promise<void>;
   /** For whoever else lets deliveries die: what is written in the same transaction, and what is told after it. */
@@ -94,5 +96,5 @@ export function createDeliveries({
       onDead: tellDead,
     }),
   });
-  return { wake: loop.wake, isReady: loop.isReady, run: loop.run, writeDead, tellDead };
+  return { wake: loop.wake, wakeFor: loop.wakeFor, isReady: loop.isReady, run: loop.run, writeDead, tellDead };
 }

@@ -206,6 +206,7 @@ export interface NotificationClaimOptions {
   readonly perLane: { readonly usual: number; readonly failing: number; readonly failuresMax: number };
 }
 
+/** Where something waits, the earliest of it. */
 export interface DueDestination {
   readonly destination: string;
   /** Milliseconds from now, by the database's clock; 0 or less: due. */
@@ -217,7 +218,7 @@ export interface DeliveryStore {
    * In the transaction of decisions: the deliveries of these messages, in their order, and their lanes. Whoever waits behind one of `decided`, for the
    * order of prepares, is due.
    */
-  insert(tx: OwnedTx, messages: readonly RoutedMessage[], decided?: readonly HalfMessageKey[]): Promise<void>;
+  insert(tx: OwnedTx, messages: readonly RoutedMessage[], decided?: readonly HalfMessageKey[]): Promise<readonly DueDestination[]>;
   /** Which of these receivers are registered. */
   findReceivers(statements: Statements, names: readonly string[]): Promise<ReadonlySet<string>>;
   /** The deliveries of a half message, oldest first, at most 1 000. */

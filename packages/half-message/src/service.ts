@@ -95,9 +95,9 @@ export async function createHalfMessageService(options: HalfMessageServiceOption
       metrics.observe("waybill_half_writer_batch_requests", { kind }, requests);
       emit(onEvent, { name: kind === "prepare" ? "halfMessage.storing" : "halfMessage.deciding", requests });
     },
-    onWritten(kind, requests) {
+    onWritten(kind, requests, due) {
       emit(onEvent, { name: kind === "prepare" ? "halfMessage.stored" : "halfMessage.decided", requests });
-      if (kind !== "prepare") delivering.wake();
+      delivering.wakeFor(due);
     },
   });
   const receivers = createReceiverStore(space);

@@ -6,6 +6,7 @@
  */
 import type { OwnedTx, Statements, Units } from "@waybill/sql";
 import type { HalfMessageState, Standing, Verdict, Wish } from "./decision.ts";
+import type { DueDestination } from "./delivery-store.ts";
 
 /** A message as it is stored. */
 export interface StoredMessage {
@@ -64,6 +65,12 @@ export interface Judged {
   readonly after: Standing | null;
 }
 
+export interface JudgedBatch {
+  readonly judged: readonly (Judged | null)[];
+  /** Where deliveries go that were made or let go by it. */
+  readonly due: readonly DueDestination[];
+}
+
 export interface LogEntry {
   readonly at: string;
   readonly event: string;
@@ -110,9 +117,9 @@ export interface HalfMessageStore {
   prepare(tx: OwnedTx, halfMessages: readonly NewHalfMessage[]): Promise<readonly Prepared[]>;
   /**
    * Locks the rows, judges each wish by its row, and writes what the verdicts say: state, bodies of a commit that carried them, deliveries, log.
-   * Answers one per request, in the same order; null: a row appeared between our look and our insert, ask again. In a unit of work `byIndex`.
+   * `judged`: one per request, in the same order; null: a row appeared between our look and our insert, ask again. In a unit of work `byIndex`.
    */
-  judge(tx: OwnedTx, requests: readonly Request[]): Promise<readonly (Judged | null)[]>;
+  judge(tx: OwnedTx, requests: readonly Request[]): Promise<JudgedBatch>;
   read(statements: Statements, producer: string, id: string): Promise<Standing | null>;
   readLog(statements: Statements, producer: string, id: string): Promise<readonly LogEntry[]>;
   list(

@@ -12,6 +12,7 @@
  */
 import { type Clock, isWaybillError, type Timer, waybillError } from "@waybill/core";
 import type { OwnedTx, Units } from "@waybill/sql";
+import type { DueDestination } from "./delivery-store.ts";
 import type { HalfMessageStore, Judged, NewHalfMessage, Prepared, Request } from "./store.ts";
 import type { HalfMessageKey } from "./table.ts";
 
@@ -23,9 +24,9 @@ export interface WriterOptions {
   readonly clock: Clock;
   /** Default 10 000: how long a request may wait for its turn, and the rows of a batch that was refused for theirs. */
   readonly waitMsMax?: number;
-  /** Told before each transaction how many requests it joins, and after its COMMIT, before they are answered. */
+  /** Told before each transaction how many requests it joins, and after its COMMIT, before they are answered; then also where something is due by it. */
   readonly onWriting?: (kind: "prepare" | "judge", requests: number) => void;
-  readonly onWritten?: (kind: "prepare" | "judge", requests: number) => void;
+  readonly onWritten?: (kind: "prepare" | "judge", requests: number, due: readonly DueDestination[]) => void;
 }
 
 export interface Writer {
@@ -58,6 +59,12 @@ interface Job {
   tries: number;
   resolve(answer: Prepared | Judged): void;
   reject(error: Error): void;
+}
+
+/** What a transaction came to: an answer for each of its jobs, null: once more. */
+interface Written {
+  readonly answers: readonly (Prepared | Judged | null)[];
+  readonly due: readonly DueDestination[];
 }
 
 export function createWriter(options: WriterOptions): Writer {
@@ -127,7 +134,7 @@ export function createWriter(options: WriterOptions): Writer {
 
   /** Answers the jobs; or the error that all of them met. */
   const attempt = async (batch: readonly Job[], deadlineMs: number): Promise<"answered" | Error> => {
-    const work = (tx: OwnedTx): Promise<readonly (Prepared | Judged | null)[]> => run(tx, batch);
+    const work = (tx: OwnedTx): Promise<Written> => run(tx, batch);
     try {
       // A batch that collides is not repeated as a whole: the next try is row by row.
       const repetitions = batch.length === 1 ? {} : { repetitionsMax: 0 };
@@ -135,8 +142,8 @@ export function createWriter(options: WriterOptions): Writer {
       const outcome = await units.unitOfWork(work, { operation, deadlineMs, byIndex: true, ...repetitions });
       switch (outcome.kind) {
         case "committed":
-          onWritten?.(batch[0]?.kind ?? "judge", batch.length);
-          for (const [index, job] of batch.entries()) answer(job, outcome.value[index] ?? null);
+          onWritten?.(batch[0]?.kind ?? "judge", batch.length, outcome.value.due);
+          for (const [index, job] of batch.entries()) answer(job, outcome.value.answers[index] ?? null);
           return "answered";
         case "rolledBack":
           return outcome.error;
@@ -153,11 +160,13 @@ export function createWriter(options: WriterOptions): Writer {
     }
   };
 
-  const run = async (tx: OwnedTx, batch: readonly Job[]): Promise<readonly (Prepared | Judged | null)[]> => {
+  const run = async (tx: OwnedTx, batch: readonly Job[]): Promise<Written> => {
     const [first] = batch;
     await first?.before?.(tx);
     const items = batch.map(({ item }) => item);
-    return first?.kind === "prepare" ? store.prepare(tx, items as NewHalfMessage[]) : store.judge(tx, items as Request[]);
+    if (first?.kind === "prepare") return { answers: await store.prepare(tx, items as NewHalfMessage[]), due: [] };
+    const { judged, due } = await store.judge(tx, items as Request[]);
+    return { answers: judged, due };
   };
 
   const answer = (job: Job, answered: Prepared | Judged | null): void => {

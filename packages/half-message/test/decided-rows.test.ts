@@ -51,10 +51,9 @@ await forEachDatabase((server) =>
     const judge = async (id: string, wish: Wish, database = fixture.database): Promise<Judged> => {
       const operation = "judge";
       const request = { producer: "payments", id, wish, actor: "producer:payments-1", reason: null, checkNumber: null, body: null };
-      const [judged] = committedValue(
-        operation,
-        await database.unitOfWork((tx) => store.judge(tx, [request]), { operation, byIndex: true }),
-      );
+      const {
+        judged: [judged],
+      } = committedValue(operation, await database.unitOfWork((tx) => store.judge(tx, [request]), { operation, byIndex: true }));
       if (judged === null || judged === undefined) throw new Error("Nothing was judged.");
       return judged;
     };

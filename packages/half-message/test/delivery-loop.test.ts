@@ -81,7 +81,7 @@ await forEachDatabase((server) =>
         { id: "m1", key: "k", type: "shop.paid.v1", headers: { "content-type": "application/json", traceparent: trace }, payload: "{}" },
       ]);
       loop.wake();
-      await settled("it is delivered");
+      await waitUntil(() => events.some(({ name }) => name === "delivery.recorded"), { what: "it is delivered", deadlineMs: 50_000 });
       const [message] = transport.received;
       expect(message).toMatchObject({ id: "m1", type: "shop.paid.v1", topic: "orders", key: "k", payload: Buffer.from("{}") });
       const headers = Object.fromEntries(message?.headers ?? []);

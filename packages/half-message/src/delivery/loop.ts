@@ -1,8 +1,9 @@
 /**
  * Brings what was decided to where it goes.
  *
- *     a decision, or time ──▶ scan: where is something due? ──▶ wakes that destination's loop     (`lane.ts`; receivers: `notification/receiver.ts`)
- *                                └── nowhere: until the earliest due time, at most `pollMs`
+ *     an acknowledgement, or time ──▶ scan: where is something due? ──▶ wakes that destination's loop   (`lane.ts`; receivers: `notification/receiver.ts`)
+ *                                        └── nowhere: until the earliest due time, at most `pollMs`
+ *     a decision here says where it goes, and needs no scan; one of another service is found by time
  *
  * Every destination has a loop of its own, so a slow or dead one delays no other. The scan costs what there are destinations, whatever waits. Several
  * services may do this over one database: leases share the work out.
@@ -12,7 +13,7 @@
  */
 import { type Clock, emit, isWaybillError, type OnEvent, type Random } from "@waybill/core";
 import type { Database } from "@waybill/sql";
-import type { DeadDelivery, DeliveryResult, DeliveryStore, WriteDead } from "../delivery-store.ts";
+import type { DeadDelivery, DeliveryResult, DeliveryStore, DueDestination, WriteDead } from "../delivery-store.ts";
 import { receiversDestination } from "../delivery-store.ts";
 import type { NotificationLoop } from "../notification/receiver.ts";
 import type { Destination } from "./destination.ts";
@@ -39,8 +40,10 @@ export interface DeliveryLoopOptions {
 }
 
 export interface DeliveryLoop {
-  /** Something was decided, acknowledged or redriven: look now. */
+  /** Something may be due anywhere: look now. */
   wake(): void;
+  /** Something was written that is due there: its loops need no scan to be told. */
+  wakeFor(due: readonly DueDestination[]): void;
   /** False: something is a minute late although nothing keeps its destination from taking it. */
   isReady(): boolean;
   /** Until the signal aborts and what was under way is recorded. */
@@ -71,6 +74,10 @@ export function deliveryLoop(options: DeliveryLoopOptions): DeliveryLoop {
   const loops = new Map<string, DestinationLoop>(
     options.destinations.map((destination) => [destination.name, destinationLoop({ ...options, destination, units: database, onDueIn })]),
   );
+
+  /** undefined: there is no such destination here; null: nothing brings notifications. */
+  const loopOf = (destination: string): { wake(): void } | null | undefined =>
+    destination === receiversDestination ? notifications : loops.get(destination);
 
   /**
    * A destination that nobody configured here. Another service may know it, as while a new release is rolled out: so it is not enough that we have
@@ -120,7 +127,7 @@ export function deliveryLoop(options: DeliveryLoopOptions): DeliveryLoop {
         nextMs = Math.min(nextMs, afterMs);
         continue;
       }
-      const loop = destination === receiversDestination ? notifications : loops.get(destination);
+      const loop = loopOf(destination);
       loop?.wake();
       if (loop === undefined) await meet(destination, -afterMs);
       else unknownSinceMs.delete(destination);
@@ -148,10 +155,20 @@ export function deliveryLoop(options: DeliveryLoopOptions): DeliveryLoop {
     }
   };
 
+  const wake = (): void => {
+    isAsked = true;
+    woken.wake();
+  };
+
   return {
-    wake() {
-      isAsked = true;
-      woken.wake();
+    wake,
+    wakeFor(due) {
+      for (const { destination, afterMs } of due) {
+        const loop = loopOf(destination);
+        if (afterMs > 0) onDueIn(afterMs);
+        else if (loop === undefined) wake();
+        else loop?.wake();
+      }
     },
     isReady: () => !isLate,
     async run(signal) {
