@@ -34,6 +34,8 @@ export interface Writer {
   prepare(halfMessage: NewHalfMessage): Promise<Prepared>;
   /** As `prepare`. `before`: what else is to be written in the same transaction, which then is this request's alone. */
   judge(request: Request, before?: (tx: OwnedTx) => Promise<void>): Promise<Judged>;
+  /** What comes in this turn of the event loop begins at its end, joined: for many of one call, which would else take all connections with one each. */
+  gather(): void;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
@@ -74,6 +76,7 @@ export function createWriter(options: WriterOptions): Writer {
   const onIdle: (() => void)[] = [];
   let running = 0;
   let timer: Timer | null = null;
+  let isGathering = false;
 
   const enqueue = (job: Job): void => {
     if (waiting.length >= waitingMax) return job.reject(tooMany());
@@ -98,7 +101,7 @@ export function createWriter(options: WriterOptions): Writer {
   };
 
   const pump = (): void => {
-    while (running < connections) {
+    while (running < connections && !isGathering) {
       const batch = takeBatch(waiting, busyKeys);
       if (batch.length === 0) break;
       running += 1;
@@ -197,6 +200,14 @@ export function createWriter(options: WriterOptions): Writer {
         const job = { kind: "judge" as const, key: keyOf(request), rows: Math.max(1, messages.length), bytes, item: request };
         enqueue({ ...job, before, untilMs: clock.monotonicMs() + waitMsMax, tries: 0, resolve: resolve as Job["resolve"], reject });
       }),
+    gather() {
+      if (isGathering) return;
+      isGathering = true;
+      setImmediate(() => {
+        isGathering = false;
+        pump();
+      });
+    },
     idle: () => (running === 0 && waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => onIdle.push(resolve))),
   };
 }

@@ -73,6 +73,15 @@ await forEachDatabase((server) =>
       expect(batches).toEqual([1, 49]);
     });
 
+    test("what is gathered in one turn is joined from the first on", async () => {
+      batches.length = 0;
+      writer.gather();
+      await Promise.all(Array.from({ length: 50 }, () => writer.prepare(halfMessage(newMessageId()))));
+      expect(batches).toEqual([50]);
+      await writer.prepare(halfMessage(newMessageId()));
+      expect(batches).toEqual([50, 1]);
+    });
+
     test("a batch holds 100 rows at most", async () => {
       batches.length = 0;
       await Promise.all(Array.from({ length: 250 }, () => writer.prepare(halfMessage(newMessageId()))));

@@ -17,7 +17,7 @@ const call = {
 
 async function answersUnder(load: Load): Promise<readonly unknown[]> {
   const done = (): Promise<{ status: number; body: unknown }> => Promise.resolve({ status: 200, body: null });
-  const { body } = await halfMessageBatch({ prepare: done, commit: done, rollback: done }, load)(call);
+  const { body } = await halfMessageBatch({ prepare: done, commit: done, rollback: done }, load, () => undefined)(call);
   const { results } = body as { results: readonly { status: number; body: { code: string } | null }[] };
   return results.map((result) => result.body?.code ?? result.status);
 }

@@ -9,7 +9,12 @@ import type { Call, Reply, Scope } from "./route.ts";
 
 const operationsMax = 200;
 
-export function halfMessageBatch({ prepare, commit, rollback }: HalfMessageOperations, load: Load): (call: Call) => Promise<Reply> {
+/** `gather` is told before the operations begin. */
+export function halfMessageBatch(
+  { prepare, commit, rollback }: HalfMessageOperations,
+  load: Load,
+  gather: () => void,
+): (call: Call) => Promise<Reply> {
   /** One operation of a batch, answered as if it had come alone. Never rejects. */
   const operate = async (call: Call, operation: unknown, at: string): Promise<unknown> => {
     const id = idOf(operation);
@@ -48,6 +53,7 @@ export function halfMessageBatch({ prepare, commit, rollback }: HalfMessageOpera
     to.throwIfAny();
     // One id's operations run one after the other; different ids' side by side.
     const lastOf = new Map<string, Promise<unknown>>();
+    gather();
     const results = operations.map((operation, index) => {
       const id = idOf(operation);
       const run = (lastOf.get(id) ?? Promise.resolve()).then(() => operate(call, operation, `operations[${index}]`));
