@@ -111,6 +111,24 @@ test("A2 a return on a channel that was given up says nothing of the message's n
   expect(await again.outcome).toEqual({ kind: "confirmed" });
 });
 
+test("a channel on which everything is refused is given up after a while, and the next message goes over another", async () => {
+  const { connection, channels } = fakeLink();
+  const publish = publisherOn(connection);
+  const refuse = async (nth: number): Promise<void> => {
+    const written = await publish({ ...message, id: newMessageId() }, callOf());
+    channels[0]?.confirms[nth]?.(new Error("nack"));
+    expect(await written.outcome).toMatchObject({ kind: "unknown", scope: "topic", error: { facts: { reason: "nacked" } } });
+  };
+  for (let nth = 0; nth < 9; nth += 1) await refuse(nth);
+  const confirmed = await publish(message, callOf());
+  channels[0]?.confirms[9]?.(null);
+  expect(await confirmed.outcome).toEqual({ kind: "confirmed" });
+  for (let nth = 10; nth < 20; nth += 1) await refuse(nth);
+  expect(channels).toHaveLength(1);
+  await publish(message, callOf());
+  expect(channels).toHaveLength(2);
+});
+
 test("a call that is over already is answered, too, for a message that is on its way", async () => {
   const { connection } = fakeLink();
   const publish = publisherOn(connection);

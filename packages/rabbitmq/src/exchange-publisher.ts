@@ -6,7 +6,8 @@
  *         ▲                                  │
  *         │◀── the link ended ───────────────┤  all on it: unknown (transport)
  *         │◀── no confirm by the deadline ───┤  all on it: unknown, and the channel or the link is given up
- *         └◀── the broker closed the channel ┘  one on it: that is the culprit · several: unknown, and SOLO until they are worked off
+ *         │◀── the broker closed the channel ┤  one on it: that is the culprit · several: unknown, and SOLO until they are worked off
+ *         └◀── nothing but nacks for a while ┘  none on it: a quorum queue that was full goes on refusing a channel when its limit is lifted
  *
  * An exchange has a channel of its own, because publishing to one that is gone closes the channel with everything on it (A18).
  *
@@ -75,6 +76,8 @@ const bytesMax = 4 * 1024 * 1024;
 const requestDeadlineMs = 5_000;
 /** For the broker to let go of a channel that we gave up. */
 const goodbyeMs = 2_000;
+/** So many in a row, and nothing acked in between: the channel may be what is refused. */
+const nacksMax = 10;
 /** Messages of a failed window that did not come again in that time are somebody else's by now. */
 const soloMsMax = 60_000;
 /** When to ask again while the broker is blocked; `unblocked` may come at any time. */
@@ -110,6 +113,8 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   let current: OpenChannel | null = null;
   let opening: Promise<Ready> | null = null;
   let users = 0;
+  /** Nacks since the last ack of the channel. */
+  let nacks = 0;
   /** Messages of a failed window that have not been settled since: while there are any, we publish solo. */
   const suspects = new Set<string>();
   let soloUntilMs = 0;
@@ -132,8 +137,15 @@ export function exchangePublisher(options: ExchangePublisherOptions): ExchangePu
   const settleAnswered = (): void => {
     const settled = answered;
     answered = [];
-    for (const sent of settled)
+    for (const sent of settled) {
+      nacks = sent.answer === "nacked" ? nacks + 1 : 0;
       settle(sent, sent.answer === "nacked" ? { kind: "nacked" } : { kind: "acked", returnedCode: sent.returnedCode });
+    }
+    if (nacks < nacksMax || onChannel.size > 0 || current === null) return;
+    const { channel } = current;
+    current = null;
+    nacks = 0;
+    channel.close(goodbyeMs).catch(() => undefined); // a link that is silent then is reset
   };
 
   const answer = (sent: Sent, word: "acked" | "nacked"): void => {
