@@ -36,7 +36,9 @@ export type FakeProduceAnswer =
   /** No answer, ever; the connection stays open. */
   | { readonly silent: true; readonly stores?: boolean }
   /** Stored, and left out of the response. */
-  | { readonly leftOut: true; readonly stores?: boolean };
+  | { readonly leftOut: true; readonly stores?: boolean }
+  /** A broker's answer, of which so many bytes arrive; then the connection is reset. */
+  | { readonly breaksOffAfter: number; readonly stores?: boolean };
 
 export interface FakeKafkaOptions {
   /** The lowest and highest version of Produce that it says it knows. Default 3 and 7. */
@@ -127,8 +129,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
       .bytes();
   };
 
-  /** Null: no answer. */
-  const produce = async (node: number, version: number, body: Buffer): Promise<Buffer | null> => {
+  const produce = async (node: number, version: number, body: Buffer): Promise<Answer> => {
     const read = kafkaReader(body);
     read.string(); // transactional id
     const acks = read.int16();
@@ -143,6 +144,7 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     }
     const lines: { readonly topic: string; readonly partition: number; readonly code: number; readonly offset: bigint }[] = [];
     let isSilent = false;
+    let breaksOffAfter: number | null = null;
     for (const request of requests) {
       asked.push(request);
       const answer = (await options.onProduce?.(request)) ?? "store";
@@ -153,9 +155,13 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
       if (answer === "store") lines.push({ ...request, code: leads ? 0 : notLeader, offset: leads ? offset : -1n });
       else if ("code" in answer) lines.push({ ...request, code: answer.code, offset: -1n });
       else if ("silent" in answer) isSilent = true;
+      else if ("breaksOffAfter" in answer) {
+        lines.push({ ...request, code: 0, offset });
+        ({ breaksOffAfter } = answer);
+      }
     }
-    if (isSilent || acks === 0) return null;
-    return kafkaWriter()
+    if (isSilent || acks === 0) return { bytes: null, breaksOffAfter };
+    const bytes = kafkaWriter()
       .array(lines, (row, { topic, partition, code, offset }) =>
         row.string(topic).array([partition], (line, id) => {
           line.int32(id).int16(code).int64(offset).int64(-1n);
@@ -164,20 +170,21 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
       )
       .int32(0)
       .bytes();
+    return { bytes, breaksOffAfter };
   };
 
-  const answer = async (node: number, frame: Buffer): Promise<Buffer | null> => {
+  const answer = async (node: number, frame: Buffer): Promise<Answer> => {
     const read = kafkaReader(frame);
     const key = read.int16();
     const version = read.int16();
     const correlation = read.int32();
-    if (key === apiKeys.apiVersions) return withHeader(correlation, apiVersions(version));
+    if (key === apiKeys.apiVersions) return whole(withHeader(correlation, apiVersions(version)));
     read.string(); // client id
     const body = read.rest();
-    if (key === apiKeys.metadata) return withHeader(correlation, await metadata(node, version, body));
+    if (key === apiKeys.metadata) return whole(withHeader(correlation, await metadata(node, version, body)));
     if (key !== apiKeys.produce) throw new Error(`the fake Kafka does not know request ${key}`);
     const answered = await produce(node, version, body);
-    return answered === null ? null : withHeader(correlation, answered);
+    return answered.bytes === null ? answered : { ...answered, bytes: withHeader(correlation, answered.bytes) };
   };
 
   const serve = (node: number, socket: Socket): void => {
@@ -192,8 +199,10 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
         received = received.subarray(4 + frame.length);
         // Answers come in the order of the requests, as from a real broker.
         turn = turn.then(async () => {
-          const reply = await answer(node, frame);
-          if (reply !== null && !socket.destroyed) socket.write(reply);
+          const { bytes, breaksOffAfter } = await answer(node, frame);
+          if (bytes === null || socket.destroyed) return;
+          if (breaksOffAfter === null) socket.write(bytes);
+          else socket.write(bytes.subarray(0, breaksOffAfter), () => socket.resetAndDestroy());
         });
         turn.catch(() => socket.destroy());
       }
@@ -233,6 +242,15 @@ export async function startFakeKafka(options: FakeKafkaOptions): Promise<FakeKaf
     },
   };
 }
+
+/** `bytes` null: no answer. */
+interface Answer {
+  readonly bytes: Buffer | null;
+  /** Null: all of it arrives. */
+  readonly breaksOffAfter: number | null;
+}
+
+const whole = (bytes: Buffer): Answer => ({ bytes, breaksOffAfter: null });
 
 function withHeader(correlation: number, body: Buffer): Buffer {
   const header = Buffer.alloc(8);

@@ -16,6 +16,8 @@ export interface ConsumerProgramOptions extends Omit<BrokerSourceOptions, "onEve
   readonly url: string;
   /** How long a handler waits before it works. */
   readonly handlerMs: number;
+  /** A transfer with this filler kills the process that handles it. Default: none does. */
+  readonly deadlyFiller?: string;
   /** Every event is told, not only those that a run looks at. */
   readonly tellsAll: boolean;
   /** Beside what load L says. */
@@ -82,6 +84,7 @@ const inbox = createInbox({
 const sql = (text: string): string => (database.dialect === "postgres" ? text : text.replaceAll(/\$\d/g, "?"));
 
 inbox.on(bankMessages(options.topic).transferred, async ({ id, payload }, tx) => {
+  if (payload.filler === options.deadlyFiller) process.kill(process.pid, "SIGKILL");
   if (options.handlerMs > 0) await new Promise((resolve) => setTimeout(resolve, options.handlerMs));
   const account = creditedBy(payload.account);
   await tx.query(sql("update account set cents = cents + $1 where id = $2"), [payload.cents, account]);

@@ -68,6 +68,8 @@ export interface DeliveryOptions {
   readonly door?: { readonly host: string; readonly port: number };
   /** Subscriptions that must have got everything. Default: all there are. */
   readonly judged?: readonly string[];
+  /** Messages that are not confirmed enter the ledger again, and those rows are no messages of their own. Default false. */
+  readonly isRepeating?: boolean;
   /** Tells every event. Default false. */
   readonly tellsAll?: boolean;
 }
@@ -108,7 +110,17 @@ const endDeadlineMs = 30_000;
 const quietDeadlineMs = 60_000;
 
 export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<Delivery> {
-  const { transport, leaseMs = 10_000, received, relays = 1, keyPolicy = "hold", consumers = [], tellsAll = false, judged } = options;
+  const {
+    transport,
+    leaseMs = 10_000,
+    received,
+    relays = 1,
+    keyPolicy = "hold",
+    consumers = [],
+    isRepeating = false,
+    tellsAll = false,
+    judged,
+  } = options;
   const place = await rig.openPlace();
   await place.ask((session) => session.run("create table note (message_id char(36) primary key)"));
   const intents: Intent[] = [];
@@ -221,11 +233,19 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
       rig.demand("QS a lease is still held", await leasesEnd(place.ask, 4 * leaseMs));
       const ledger = await readLedger({ url: place.url });
       const inbox = await readInbox({ url: place.url });
+      const names = new Set(consumers.map(({ consumer }) => consumer));
       const effects: Effect[] = [];
       for (const { consumer, sql } of consumers) effects.push(...(await readEffects({ url: place.url }, consumer, { sql })));
+      const latestFirst = ledger.ledger.toSorted((left, right) => (left.sequence < right.sequence ? 1 : -1));
+      const firsts = new Map(latestFirst.map((row) => [row.messageId, row]));
       const history: History = {
         ...ledger,
-        deadLetters: [...ledger.deadLetters, ...inbox.deadLetters],
+        ledger: isRepeating ? ledger.ledger.filter((row) => firsts.get(row.messageId) === row) : ledger.ledger,
+        // Whoever repeats what was not confirmed has dead letters, too, of what was published long before.
+        deadLetters: [
+          ...ledger.deadLetters.filter(({ reader }) => !reader.startsWith("@")),
+          ...inbox.deadLetters.filter(({ reader }) => names.has(reader)),
+        ],
         subscriptions: ledger.subscriptions
           .filter(({ subscription }) => judged === undefined || judged.includes(subscription))
           .map((each) => ({ ...each, keyPolicy })),
@@ -234,7 +254,7 @@ export async function openDelivery(rig: Rig, options: DeliveryOptions): Promise<
         received: received(),
         consumers: consumers.map(({ consumer }) => ({ consumer })),
         effects,
-        handled: inbox.handled,
+        handled: inbox.handled.filter(({ consumer }) => names.has(consumer)),
         faults: rig.faults,
       };
       rig.judge(history);

@@ -17,6 +17,7 @@ const noted = catalogue({
   noted: message<unknown>({ type: "reliability.noted.v1", topic: "notes" }),
 }).noted;
 
+const againsMax = 50;
 const identity = {
   postgres: "bigint generated always as identity primary key",
   mysql: "bigint not null auto_increment primary key",
@@ -49,6 +50,11 @@ export interface Receiver {
   count(name: WaybillEvent["name"]): number;
   /** Events of sources, to be told among its own. */
   readonly onEvent: (event: WaybillEvent) => void;
+  /**
+   * Hands a delivery over as a source does, again when it is told so, and answers what it ended as: `handled`, `duplicate` and so on. `agains`: what it
+   * was told before. Null: it was interrupted, or told so more often than anybody would wait for.
+   */
+  deliver(delivery: Delivery): Promise<{ readonly as: string | null; readonly agains: readonly string[] }>;
   /** Takes messages until `stop` is called, which resolves when what was started is settled. */
   run(source: Source): { stop(): Promise<void> };
 }
@@ -79,6 +85,16 @@ export function openReceiver(rig: Rig, place: Place, options: ReceiverOptions): 
     told,
     count: (name) => told.filter((event) => event.name === name).length,
     onEvent,
+    async deliver(delivery) {
+      const agains: string[] = [];
+      while (!rig.signal.aborted && agains.length < againsMax) {
+        const processed = await inbox.process(agains.length === 0 ? delivery : { ...delivery, redelivered: true });
+        if (processed.kind === "done") return { as: processed.as, agains };
+        agains.push(processed.as);
+        await rig.pause(processed.afterMs);
+      }
+      return { as: null, agains };
+    },
     run(source) {
       const stop = new AbortController();
       const running = inbox.run(source, { signal: stop.signal });

@@ -26,18 +26,24 @@ import { manyStart } from "./scenarios/r39-many-start.ts";
 import { otherConfiguration } from "./scenarios/r41-other-configuration.ts";
 import { hintAndPoll } from "./scenarios/r42-hint-and-poll.ts";
 import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
+import { produceUnanswered } from "./scenarios/r48-produce-unanswered.ts";
 import { poison } from "./scenarios/r50-poison.ts";
 import { topicMissing } from "./scenarios/r51-topic-missing.ts";
 import { keyFails } from "./scenarios/r54-key-fails.ts";
 import { headDead } from "./scenarios/r56-head-dead.ts";
 import { slowDestination } from "./scenarios/r57-slow-destination.ts";
+import { deadLetterUnwritten } from "./scenarios/r58-dead-letter-unwritten.ts";
 import { httpAnswers } from "./scenarios/r62-http-answers.ts";
 import { hostileEndpoints } from "./scenarios/r63-hostile-endpoints.ts";
 import { consumerKilled } from "./scenarios/r64-consumer-killed.ts";
 import { consumerFrozen } from "./scenarios/r65-consumer-frozen.ts";
 import { settlementLost } from "./scenarios/r66-settlement-lost.ts";
+import { handlersCollide } from "./scenarios/r67-handlers-collide.ts";
 import { sameMessageTwice } from "./scenarios/r68-same-message-twice.ts";
 import { twoNames } from "./scenarios/r69-two-names.ts";
+import { deadlyMessage } from "./scenarios/r71-deadly-message.ts";
+import { retentionTooShort } from "./scenarios/r72-retention-too-short.ts";
+import { confirmations } from "./scenarios/r74-confirmations.ts";
 
 export const scenarios: readonly Scenario[] = [
   writerKilled,
@@ -66,18 +72,24 @@ export const scenarios: readonly Scenario[] = [
   otherConfiguration,
   hintAndPoll,
   brokerRestarted,
+  produceUnanswered,
   poison,
   topicMissing,
   keyFails,
   headDead,
   slowDestination,
+  deadLetterUnwritten,
   httpAnswers,
   hostileEndpoints,
   consumerKilled,
   consumerFrozen,
   settlementLost,
+  handlersCollide,
   sameMessageTwice,
   twoNames,
+  deadlyMessage,
+  retentionTooShort,
+  confirmations,
 ];
 
 /** Undefined: there is none of this code. */

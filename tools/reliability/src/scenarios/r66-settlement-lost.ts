@@ -87,7 +87,7 @@ export const settlementLost = scenario({
     rig.demand("a message was committed twice", receiver.count("inbox.committed") === written);
     const stale = receiver.told.filter((event) => event.name === "source.rebuilding" && event.reason.includes("406"));
     rig.demand(`${stale.length} channels ended by a tag that was not theirs`, stale.length === 0);
-    rig.demand("an attempt was used up", receiver.count("inbox.retrying") === 0);
+    rig.demand("an attempt was used up", receiver.count("inbox.handlerFailed") === 0);
     await delivery.isQuiet();
     await topic.readToEnd();
     await delivery.end();
