@@ -203,7 +203,7 @@ export function createWriter(options: WriterOptions): Writer {
     gather() {
       if (isGathering) return;
       isGathering = true;
-      setImmediate(() => {
+      clock.setTimer(0, () => {
         isGathering = false;
         pump();
       });
