@@ -17,6 +17,7 @@ export { createLedger } from "./create-ledger.ts";
 export type { FindIdAtTimeOptions } from "./find-id-at-time.ts";
 export { findIdAtTime } from "./find-id-at-time.ts";
 export type {
+  Ahead,
   FenceReport,
   HoleProof,
   HoleProofOptions,
@@ -25,6 +26,7 @@ export type {
   LedgerBatch,
   LedgerFacts,
   LedgerRow,
+  LookAheadRequest,
   ReadRequest,
 } from "./ledger.ts";
 export { payloadBytesInlineMax } from "./ledger.ts";

@@ -50,6 +50,21 @@ export interface ReadRequest {
   readonly deadlineMs: number;
 }
 
+export interface LookAheadRequest {
+  readonly afterId: bigint;
+  readonly topic: string;
+  readonly rowsMax: number;
+  readonly deadlineMs: number;
+}
+
+/** What lies behind an id, without its rows. */
+export interface Ahead {
+  /** The last id that was looked at; null: there is nothing. */
+  readonly toId: bigint | null;
+  /** Up to there messages of another topic lie. */
+  readonly hasOtherTopics: boolean;
+}
+
 /** The first rows, ascending by id, of everything that was not read yet. */
 export interface LedgerBatch {
   readonly rows: readonly LedgerRow[];
@@ -87,6 +102,8 @@ export interface Ledger {
   read(connection: Connection, request: ReadRequest): Promise<LedgerBatch>;
   /** Reads rows that are known to be visible again, payloads whole. `ids` are ascending, and so is the answer. Rows that retention removed are missing. */
   readIds(connection: Connection, ids: readonly bigint[], options: { readonly deadlineMs: number }): Promise<readonly LedgerRow[]>;
+  /** Looks at the topics of the next rows behind an id, which is much less than reading them. For whoever would rather read them later. */
+  lookAhead(connection: Connection, request: LookAheadRequest): Promise<Ahead>;
   facts(connection: Connection, options: { readonly deadlineMs: number }): Promise<LedgerFacts>;
   /** Begins to prove holes dead. Its state is memory of one acquired lease; throw it away with the rest of it. */
   beginHoleProof(options?: HoleProofOptions): HoleProof;

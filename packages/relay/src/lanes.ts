@@ -89,6 +89,8 @@ export interface Topic {
   /** Of its entries: how many stand in the spill. */
   spilledCount: number;
   calls: number;
+  /** Messages confirmed since it is in memory. */
+  confirmedCount: number;
   /** Failures in a row that were the topic's, or rejections taken for such. */
   failures: number;
   /** Messages in a row that ended unknown for their own sake, each counted once. */
@@ -166,6 +168,7 @@ export function createLanes(): Lanes {
         loadedBytes: 0,
         spilledCount: 0,
         calls: 0,
+        confirmedCount: 0,
         failures: 0,
         unknowns: 0,
         waitsUntilMs: 0,

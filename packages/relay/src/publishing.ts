@@ -192,6 +192,7 @@ export function createPublishing(
     }
     if (ends.length > 0) endCopies(copies, ends);
     if (confirmed > 0) {
+      topic.confirmedCount += confirmed;
       progress.confirmed();
       waiting.transportSucceeded();
       noteSuccess(topic);

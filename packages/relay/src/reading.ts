@@ -14,6 +14,7 @@ import type { Lane as LaneName } from "@waybill/dead-letter";
 import { type IdRange, type LedgerBatch, type LedgerRow, payloadBytesInlineMax } from "@waybill/outbox";
 import type { Bringing } from "./bringing.ts";
 import type { GivingUp } from "./giving-up.ts";
+import { createHoldingBack } from "./holding-back.ts";
 import type { Entry, Lane } from "./lanes.ts";
 import { messageFilter } from "./message-filter.ts";
 import { headerParser, isFence, unreadableReason } from "./outgoing.ts";
@@ -33,6 +34,9 @@ const rowsOfBacklog = 2_000;
 const rowsMaxOfAll = 5_000;
 /** A relay that may hold little reads in smaller steps: what one read brings is at most 2.5 times its `loadedBytesMax`, half its `loadedMax`. */
 const rowsOfLittle = 100;
+
+/** Between two questions whether there is room by now. */
+const heldPauseMs = 5;
 
 /** What an entry costs in memory beside its payload. */
 const entryBytes = 300;
@@ -65,6 +69,7 @@ export function createReading(
   const storedLastId = cursor.lastId;
   const parseHeaders = headerParser();
   const isWanted = messageFilter(settings.filter);
+  const holdingBack = createHoldingBack(session);
   const interval = pollInterval(settings.pollMinMs, settings.pollMaxMs);
   let provedDead: { readonly ranges: readonly IdRange[]; readonly afterRead: number }[] = [];
   let sent = 0;
@@ -138,6 +143,7 @@ export function createReading(
       }
       if (waiting.isWaiting(lane)) progress.settled(entry);
       lanes.enter(entry);
+      holdingBack.note(lane);
     }
     if (isLookedUp) lookUp(entries, newLanes);
     for (const entry of entries) lanes.settle(entry.lane);
@@ -252,7 +258,14 @@ export function createReading(
           continue;
         }
         noteFull();
+        const held = holdingBack.isHeld(rowsMax);
+        const isHeld = typeof held === "boolean" ? held : await held;
+        if (session.ended.aborted) return;
         const { holes, lastId } = cursor;
+        if (isHeld && holes.length === 0) {
+          await pause(heldPauseMs);
+          continue;
+        }
         // Alone it goes slowly, in id order: what is new would only wait, and with the next death be one more that has to go alone.
         const isStoredOnly = session.isSolo && progress.isStoredLeft;
         rowsMax = Math.min(rowsMost, Math.max(rowsMax, Math.floor(holes.length / 2)));
@@ -264,7 +277,7 @@ export function createReading(
           lastId,
           holes,
           rowsMax,
-          areHolesOnly: isFull || isStoredOnly,
+          areHolesOnly: isFull || isStoredOnly || isHeld,
           deadlineMs: settings.statementDeadlineMs,
         });
         if (session.ended.aborted) return;
@@ -280,6 +293,10 @@ export function createReading(
           holeRanges: cursor.holes.length,
           unconfirmed: cursor.openCount,
         });
+        if (isHeld) {
+          await pause(heldPauseMs);
+          continue;
+        }
         const wasFull = batch.rows.length >= rowsMax;
         // A backlog is read in larger steps: each read costs a round trip, whatever it brings.
         rowsMax = wasFull ? Math.max(rowsMax, Math.min(rowsOfMany, rowsMax * 2)) : Math.min(rowsMost, rowsAtLeast);

@@ -5,6 +5,7 @@ import { ledgerRowReader, textForm } from "../ledger-row.ts";
 import { ledgerTables } from "../ledger-tables.ts";
 import { beginFencing } from "./fence.ts";
 import { holesMax } from "./hole-proof.ts";
+import { lookAhead } from "./statements/look-ahead.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { readFacts } from "./statements/read-facts.ts";
 import { readIds } from "./statements/read-ids.ts";
@@ -18,6 +19,7 @@ const packetBytesMin = 4_194_304;
 
 export function createMysqlLedger(space: Namespace, stream: string): Ledger {
   const tables = ledgerTables(space, stream);
+  const aheadText = lookAhead(tables.outbox);
   const factsText = readFacts(tables.outbox, tables.stream);
   const factsValues = [space.schema, tables.outboxName, space.schema, tables.outboxName, stream, stream];
   const rowOf = ledgerRowReader(textForm);
@@ -48,6 +50,11 @@ export function createMysqlLedger(space: Namespace, stream: string): Ledger {
       if (ids.length === 0) return [];
       await prepare(connection, deadlineMs);
       return connection.readRows(readIds(tables.outbox, ids), [], rowOf, { deadlineMs });
+    },
+    lookAhead: async (connection, { afterId, topic, rowsMax, deadlineMs }) => {
+      await prepare(connection, deadlineMs);
+      const [[toId, hasOther] = []] = await connection.queryText(aheadText, [topic, afterId.toString(), rowsMax], { deadlineMs });
+      return { toId: toId === null || toId === undefined ? null : BigInt(toId), hasOtherTopics: hasOther === "1" };
     },
     facts: async (connection, { deadlineMs }) => {
       await prepare(connection, deadlineMs);

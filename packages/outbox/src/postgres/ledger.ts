@@ -7,6 +7,7 @@ import { ledgerTables } from "../ledger-tables.ts";
 import { applyLook, nothingProved, provedRanges, sealHoles } from "./hole-proof.ts";
 import { parseLook } from "./look.ts";
 import { binaryForm, hexForm } from "./row-forms.ts";
+import { lookAhead } from "./statements/look-ahead.ts";
 import { lookForWriters } from "./statements/look-for-writers.ts";
 import { prepareSession } from "./statements/prepare-session.ts";
 import { readFacts } from "./statements/read-facts.ts";
@@ -37,6 +38,7 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
     rowOf: ledgerRowReader(rowForm),
   });
   const reads = { text: readsOf("text", hexForm), binary: readsOf("binary", binaryForm) };
+  const ahead = lookAhead(tables.outbox);
   const writers = named("look", lookForWriters(tables.outbox, tables.sequence));
   const facts = readFacts(tables.sequence, tables.stream);
   const prepared = new WeakSet<Connection>();
@@ -73,6 +75,10 @@ export function createPostgresLedger(space: Namespace, stream: string): Ledger {
     },
     readIds: async (connection, ids, { deadlineMs }) =>
       ids.length === 0 ? [] : readRows(connection, "byId", [ids.map(String)], deadlineMs),
+    lookAhead: async (connection, { afterId, topic, rowsMax, deadlineMs }) => {
+      const [[toId, hasOther] = []] = await connection.queryText(ahead, [afterId.toString(), topic, rowsMax.toString()], { deadlineMs });
+      return { toId: toId === null || toId === undefined ? null : BigInt(toId), hasOtherTopics: hasOther === "true" };
+    },
     facts: async (connection, { deadlineMs }) => ledgerFacts(stream, await connection.queryText(facts, [stream], { deadlineMs })),
     beginHoleProof: () => beginHoleProof((connection, deadlineMs) => connection.query(writers.sql, [], { deadlineMs, name: writers.name })),
   };

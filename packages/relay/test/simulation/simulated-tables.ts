@@ -90,6 +90,14 @@ export function simulatedTables(clock: Clock, random: Random, watch: TablesWatch
       }),
     readIds: (connection, ids) =>
       step(connection, () => ids.flatMap((id) => rows.get(id) ?? []).map((row) => ({ ...row, leftBytes: null }))),
+    lookAhead: (connection, { afterId, topic, rowsMax }) =>
+      step(connection, () => {
+        const ahead = [...rows.values()]
+          .filter(({ id }) => id > afterId)
+          .sort(byId)
+          .slice(0, rowsMax);
+        return { toId: ahead.at(-1)?.id ?? null, hasOtherTopics: ahead.some((row) => row.topic !== topic) };
+      }),
     facts: (connection) =>
       step(connection, () => ({
         isReadOnly: false,

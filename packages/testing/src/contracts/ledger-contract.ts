@@ -143,6 +143,17 @@ export function ledgerContract({
       deepStrictEqual((await read(fixture, connection, ids[9] as bigint)).rows, []);
     }),
 
+    contractCase("looking ahead tells of other topics, as far as it looked, and reads nothing", async (fixture) => {
+      const connection = await fixture.connect();
+      const ids = await committed(fixture, ...["a", "a", "a", "b", "a"].map((topic) => ({ topic })));
+      const ahead = (afterId: bigint, rowsMax: number) =>
+        fixture.ledger.lookAhead(connection, { afterId, topic: "a", rowsMax, deadlineMs });
+      deepStrictEqual(await ahead(0n, 3), { toId: ids[2], hasOtherTopics: false });
+      deepStrictEqual(await ahead(0n, 4), { toId: ids[3], hasOtherTopics: true });
+      deepStrictEqual(await ahead(ids[3] as bigint, 100), { toId: ids[4], hasOtherTopics: false });
+      deepStrictEqual(await ahead(ids[4] as bigint, 100), { toId: null, hasOtherTopics: false });
+    }),
+
     contractCase("an id whose transaction is still open is a hole, and is read when it commits", async (fixture) => {
       const connection = await fixture.connect();
       const slow = await fixture.begin();
