@@ -3,6 +3,7 @@ import type { Scenario } from "./scenario.ts";
 import { writerKilled } from "./scenarios/r01-writer-killed.ts";
 import { databaseRestarted } from "./scenarios/r02-database-restarted.ts";
 import { commitUnanswered } from "./scenarios/r03-commit-unanswered.ts";
+import { deadlocks } from "./scenarios/r04-deadlocks.ts";
 import { rolledBack } from "./scenarios/r05-rolled-back.ts";
 import { noTransaction } from "./scenarios/r06-no-transaction.ts";
 import { sameId } from "./scenarios/r07-same-id.ts";
@@ -11,18 +12,22 @@ import { exactBytes } from "./scenarios/r10-exact-bytes.ts";
 import { oneTransaction } from "./scenarios/r12-one-transaction.ts";
 import { noHint } from "./scenarios/r13-no-hint.ts";
 import { poolTaken } from "./scenarios/r14-pool-taken.ts";
+import { routeRemoved } from "./scenarios/r16-route-removed.ts";
 import { interleavings } from "./scenarios/r17-interleavings.ts";
 import { openTransaction } from "./scenarios/r18-open-transaction.ts";
 import { cursorSave } from "./scenarios/r19-cursor-save.ts";
 import { newSubscription } from "./scenarios/r22-new-subscription.ts";
+import { statements } from "./scenarios/r25-statements.ts";
 import { notReady } from "./scenarios/r28-not-ready.ts";
 import { readOnly } from "./scenarios/r29-read-only.ts";
 import { delayed } from "./scenarios/r31-delayed.ts";
 import { relayKilled } from "./scenarios/r33-relay-killed.ts";
 import { relayEnded } from "./scenarios/r34-relay-ended.ts";
 import { relayFrozen } from "./scenarios/r35-relay-frozen.ts";
+import { loopBlocked } from "./scenarios/r36-loop-blocked.ts";
 import { silentTransport } from "./scenarios/r38-silent-transport.ts";
 import { manyStart } from "./scenarios/r39-many-start.ts";
+import { takeoverBacklog } from "./scenarios/r40-takeover-backlog.ts";
 import { otherConfiguration } from "./scenarios/r41-other-configuration.ts";
 import { hintAndPoll } from "./scenarios/r42-hint-and-poll.ts";
 import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
@@ -49,6 +54,7 @@ export const scenarios: readonly Scenario[] = [
   writerKilled,
   databaseRestarted,
   commitUnanswered,
+  deadlocks,
   rolledBack,
   noTransaction,
   sameId,
@@ -57,18 +63,22 @@ export const scenarios: readonly Scenario[] = [
   oneTransaction,
   noHint,
   poolTaken,
+  routeRemoved,
   interleavings,
   openTransaction,
   cursorSave,
   newSubscription,
+  statements,
   notReady,
   readOnly,
   delayed,
   relayKilled,
   relayEnded,
   relayFrozen,
+  loopBlocked,
   silentTransport,
   manyStart,
+  takeoverBacklog,
   otherConfiguration,
   hintAndPoll,
   brokerRestarted,

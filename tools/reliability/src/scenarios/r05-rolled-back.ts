@@ -43,13 +43,9 @@ export const rolledBack = scenario({
       await append(session.handle, inner);
       await session.run("rollback to savepoint before_it");
       delivery.intend(intentOf({ key }, inner, gone, "rolledBack"));
-      const [kept = ""] = (
-        await (async () => {
-          const outer = await beginNotes(delivery, session, [{ key }], { hasBegun: true });
-          await outer.commit();
-          return outer;
-        })()
-      ).ids;
+      const outer = await beginNotes(delivery, session, [{ key }], { hasBegun: true });
+      await outer.commit();
+      const [kept = ""] = outer.ids;
 
       // The same business row again is an error, which the caller of a unit passes over.
       const id = newMessageId();
