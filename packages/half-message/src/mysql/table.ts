@@ -3,7 +3,7 @@ import { committedValue, type Namespace, type OwnedTx, type OwnedValue, tableOf 
 import type { ClaimedCheck, NewHalfMessage } from "../store.ts";
 import type { DecidedRow, HalfMessageTable } from "../table.ts";
 import { toClaimed, toDecidedRows, toLogEntry, toRouted, toStanding } from "../to-standing.ts";
-import { keyValues } from "./key-values.ts";
+import { keysByProducer } from "./key-values.ts";
 import { checkNow } from "./statements/check-now.ts";
 import { claimChecks } from "./statements/claim-checks.ts";
 import { countUndecided } from "./statements/count-undecided.ts";
@@ -129,16 +129,18 @@ export function mysqlHalfMessageTable(space: Namespace): HalfMessageTable {
       await tx.execute(insertLog(log, entries.length), values);
     },
     async read(statements, keys) {
-      return (await statements.query(readStandings(halfMessages, keys.length), keyValues(keys))).map(toStanding);
+      const { counts, values } = keysByProducer(keys);
+      return (await statements.query(readStandings(halfMessages, counts), values)).map(toStanding);
     },
     async lock(tx, keys) {
-      return (await tx.query(lockStandings(halfMessages, keys.length), keyValues(keys))).map(toStanding);
+      const { counts, values } = keysByProducer(keys);
+      return (await tx.query(lockStandings(halfMessages, counts), values)).map(toStanding);
     },
     async decide(tx, rows, purgeAfterMs) {
       let decided = 0;
       for (const alike of groupsOf(rows)) {
-        const { to, actor, lastCheck } = alike[0] as DecidedRow;
-        const keys = alike.flatMap(({ producer, id, version }) => [producer, id, version]);
+        const { producer, version, to, actor, lastCheck } = alike[0] as DecidedRow;
+        const keys = [producer, version, ...alike.map(({ id }) => id)];
         const values = [to, actor, purgeAfterMs, lastCheck, lastCheck, lastCheck, ...keys];
         decided += await tx.execute(decideRows(halfMessages, alike.length), values);
       }
@@ -147,7 +149,8 @@ export function mysqlHalfMessageTable(space: Namespace): HalfMessageTable {
         tx,
         rows.map((row) => ({ ...row, event: row.to })),
       );
-      return toDecidedRows(await tx.query(readDecided(halfMessages, bodies, rows.length), keyValues(rows)));
+      const { counts, values } = keysByProducer(rows);
+      return toDecidedRows(await tx.query(readDecided(halfMessages, bodies, counts), values));
     },
     checked(tx, { producer, id, version, isAnswered, lastCheck, checkAfterMs, notFound, isSuspended }) {
       const [answered, suspended] = [isAnswered ? 1 : 0, isSuspended ? 1 : 0];
@@ -159,7 +162,8 @@ export function mysqlHalfMessageTable(space: Namespace): HalfMessageTable {
     resume: (tx, { producer, id }, suspendAfterMs) => tx.execute(sql.resume, [suspendAfterMs, producer, id]),
     checkNow: (tx, { producer, id }) => tx.execute(sql.checkNow, [producer, id]),
     async readRouted(tx, keys) {
-      return (await tx.query(readRouted(bodies, keys.length), keyValues(keys))).map(toRouted);
+      const { counts, values } = keysByProducer(keys);
+      return (await tx.query(readRouted(bodies, counts), values)).map(toRouted);
     },
 
     async readLog(statements, { producer, id }) {
@@ -234,11 +238,11 @@ function columnsOf({ producer, id, fingerprint, barrier, messages }: NewHalfMess
   return [producer, id, fingerprint, messages.length, prepareToken, barrier];
 }
 
-/** Rows that one statement decides: alike in all but their keys. */
+/** Rows that one statement decides: alike in all but their ids. */
 function groupsOf(rows: readonly DecidedRow[]): readonly (readonly DecidedRow[])[] {
   const groups = new Map<string, DecidedRow[]>();
   for (const row of rows) {
-    const alike = `${row.to}/${row.actor}/${row.lastCheck ?? ""}`;
+    const alike = `${row.producer}/${row.version}/${row.to}/${row.actor}/${row.lastCheck ?? ""}`;
     const group = groups.get(alike);
     if (group === undefined) groups.set(alike, [row]);
     else group.push(row);

@@ -2,8 +2,8 @@ import type { Identifier } from "@waybill/sql";
 import { repeated } from "./repeated.ts";
 
 /**
- * Decides so many rows, all in the same way by the same actor, that are locked and in the version in which they were judged. Values: state · actor ·
- * milliseconds until their bodies may go · what the check said, three times (null: none) · producer, id and version of each. Fewer rows than asked for: the
+ * Decides so many rows of one producer, all in the same way by the same actor, that are locked and in the version in which they were judged. Values: state · actor ·
+ * milliseconds until their bodies may go · what the check said, three times (null: none) · producer, version, and the ids. Fewer rows than asked for: the
  * lock was not what we thought, and nothing may be committed.
  */
 export const decideRows = (halfMessages: Identifier, count: number): string => `
@@ -20,5 +20,5 @@ export const decideRows = (halfMessages: Identifier, count: number): string => `
       checks_answered = checks_answered + (? is not null),
       last_check_at   = if(? is null, last_check_at, utc_timestamp(6)),
       last_check      = coalesce(?, last_check)
-  where (${repeated("(producer = ? and id = ? and version = ?)", count, " or ")})
+  where producer = ? and version = ? and id in (${repeated("?", count, ", ")})
     and state in ('prepared', 'suspended')`;
