@@ -91,7 +91,7 @@ export interface Load {
   /** Relays' and consumers' ways to the broker; null where it cannot be broken. */
   readonly relaysBroker: FaultProxy | null;
   readonly consumersBroker: FaultProxy | null;
-  /** What relays and consumers told, in order of arrival. */
+  /** What they told, in order of arrival. */
   readonly told: readonly Told[];
   /** The relay that told last that it has the lease. */
   holder(): LoadPart;
@@ -309,6 +309,7 @@ async function open(
       return { program: programs.writer, args: [JSON.stringify(args)] };
     };
     const onEvent = (event: ChildEvent): void => {
+      tell(`writer ${index}`, event);
       // By journal, for a process that comes back begins at nothing again.
       counts.set(`${index} ${journals.length}`, {
         committed: Number(event["committed"] ?? 0),

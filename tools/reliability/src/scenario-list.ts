@@ -30,14 +30,18 @@ import { manyStart } from "./scenarios/r39-many-start.ts";
 import { takeoverBacklog } from "./scenarios/r40-takeover-backlog.ts";
 import { otherConfiguration } from "./scenarios/r41-other-configuration.ts";
 import { hintAndPoll } from "./scenarios/r42-hint-and-poll.ts";
+import { brokerDown } from "./scenarios/r45-broker-down.ts";
 import { brokerRestarted } from "./scenarios/r46-broker-restarted.ts";
 import { produceUnanswered } from "./scenarios/r48-produce-unanswered.ts";
+import { unroutable } from "./scenarios/r49-unroutable.ts";
 import { poison } from "./scenarios/r50-poison.ts";
 import { topicMissing } from "./scenarios/r51-topic-missing.ts";
 import { keyFails } from "./scenarios/r54-key-fails.ts";
+import { hotKey } from "./scenarios/r55-hot-key.ts";
 import { headDead } from "./scenarios/r56-head-dead.ts";
 import { slowDestination } from "./scenarios/r57-slow-destination.ts";
 import { deadLetterUnwritten } from "./scenarios/r58-dead-letter-unwritten.ts";
+import { unsafeSettings } from "./scenarios/r61-unsafe-settings.ts";
 import { httpAnswers } from "./scenarios/r62-http-answers.ts";
 import { hostileEndpoints } from "./scenarios/r63-hostile-endpoints.ts";
 import { consumerKilled } from "./scenarios/r64-consumer-killed.ts";
@@ -48,6 +52,7 @@ import { sameMessageTwice } from "./scenarios/r68-same-message-twice.ts";
 import { twoNames } from "./scenarios/r69-two-names.ts";
 import { deadlyMessage } from "./scenarios/r71-deadly-message.ts";
 import { retentionTooShort } from "./scenarios/r72-retention-too-short.ts";
+import { smallHeap } from "./scenarios/r73-small-heap.ts";
 import { confirmations } from "./scenarios/r74-confirmations.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -81,14 +86,18 @@ export const scenarios: readonly Scenario[] = [
   takeoverBacklog,
   otherConfiguration,
   hintAndPoll,
+  brokerDown,
   brokerRestarted,
   produceUnanswered,
+  unroutable,
   poison,
   topicMissing,
   keyFails,
+  hotKey,
   headDead,
   slowDestination,
   deadLetterUnwritten,
+  unsafeSettings,
   httpAnswers,
   hostileEndpoints,
   consumerKilled,
@@ -99,6 +108,7 @@ export const scenarios: readonly Scenario[] = [
   twoNames,
   deadlyMessage,
   retentionTooShort,
+  smallHeap,
   confirmations,
 ];
 

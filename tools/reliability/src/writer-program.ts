@@ -1,6 +1,7 @@
 /**
  * Some of the writers of load L, in a process of their own that may be killed or stopped at any instruction. One argument: `WriterProgramOptions` as
- * JSON. On stdin `stop`: what is open ends, and the process, too. It tells once a second what it has done.
+ * JSON. On stdin `stop`: what is open ends, and the process, too. It tells once a second what it has done, and how long its
+ * transactions took that it has committed since.
  *
  *     begin ─▶ debit, which locks the account ─▶ journal, on disk ─▶ transfer row, append ─▶ COMMIT, or one in ten times ROLLBACK ─▶ journal
  */
@@ -37,6 +38,7 @@ const journal = createJournal(options.journal);
 const failpoint = createFailpoint();
 const stopping = new AbortController();
 const done = { committed: 0, rolledBack: 0, failed: 0 };
+let tookMs: number[] = [];
 
 onStdinLine((line) => {
   if (!failpoint.arm(line)) stopping.abort();
@@ -61,6 +63,7 @@ async function transfer(session: Session, random: Random): Promise<void> {
   const messageId = newMessageId();
   const made = transferred({ account, cents, filler: fillerOf(random) }, { id: messageId });
 
+  const beganMs = performance.now();
   await session.run("begin");
   await session.run("update account set cents = cents - ?, version = version + 1 where id = ?", [cents, account]);
   const [row] = await session.run("select version from account where id = ?", [account]);
@@ -92,6 +95,7 @@ async function transfer(session: Session, random: Random): Promise<void> {
   failpoint.pass("writer.committed");
   journal.write({ ...meant, step: "committed" });
   done.committed += 1;
+  tookMs.push(performance.now() - beganMs);
 }
 
 async function write(connection: number): Promise<void> {
@@ -120,10 +124,14 @@ async function write(connection: number): Promise<void> {
   await (session as Session | null)?.end().catch(() => undefined);
 }
 
-const ticker = setInterval(() => tellParent({ name: "writer.done", ...done }), tellEveryMs);
+const tell = (): void => {
+  tellParent({ name: "writer.done", ...done, tookMs });
+  tookMs = [];
+};
+const ticker = setInterval(tell, tellEveryMs);
 await Promise.all(Array.from({ length: options.connections }, (_, connection) => write(connection)));
 clearInterval(ticker);
 clearInterval(alive);
-tellParent({ name: "writer.done", ...done });
+tell();
 journal.close();
 process.stdin.destroy();
