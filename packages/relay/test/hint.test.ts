@@ -1,5 +1,6 @@
 import { createHint } from "@waybill/outbox";
-import { forEachDatabase, waitUntil } from "@waybill/testing";
+import { openDatabase } from "@waybill/sql";
+import { forEachDatabase, startFaultProxy, waitUntil } from "@waybill/testing";
 import { describe, expect } from "vitest";
 import { createRelay } from "../src/index.ts";
 import { itOn, row } from "./relay-fixture.ts";
@@ -78,6 +79,32 @@ await forEachDatabase((server) =>
       await relay.hasPublished(1); // nobody told it
       await waitUntil(() => relay.eventsOf("relay.hintListening").length === 2, { what: "it listens again" });
       expect(relay.eventsOf("relay.restarting")).toEqual([]);
+    });
+
+    it("that can no longer arrive, because their connection is half open, are listened for on another one", async ({ fixture }) => {
+      const target = new URL(fixture.url);
+      const proxy = await startFaultProxy({ target: { host: target.hostname, port: Number(target.port) } });
+      const link = openDatabase({ url: proxy.url(fixture.url) });
+      // Everything else of the relay goes straight: what is asked here is not whether its session survives.
+      const database = {
+        ...fixture.database,
+        connect: (request: Parameters<typeof link.connect>[0]) =>
+          request.purpose === "relay hint" ? link.connect(request) : fixture.database.connect(request),
+      };
+      try {
+        const relay = fixture.start({ hint: true, database });
+        await relay.seen("relay.hintListening");
+        proxy.inject({ kind: "blackHole" });
+        // Ten seconds by the probe and its deadline; the rest is for a machine that is busy.
+        expect(await relay.seen("relay.hintLost", { deadlineMs: 30_000 })).toMatchObject({ reason: "WAYBILL_DEADLINE" });
+        proxy.heal();
+        await waitUntil(() => relay.eventsOf("relay.hintListening").length === 2, { what: "it listens again" });
+        expect(relay.eventsOf("relay.restarting")).toEqual([]);
+        await relay.stop();
+      } finally {
+        await link.close({ deadlineMs: 500 });
+        await proxy.stop();
+      }
     });
 
     it("that cannot be given throw nothing and are told", async ({ fixture }) => {

@@ -11,8 +11,9 @@ export const relayBugs: readonly PlantedBug[] = [
       {
         packageName: "relay",
         module: "publishing",
-        find: "batch.entries.push(entry);",
-        replace: "batch.entries.push(entry); cursor.finish(entry);",
+        find: "takeFrom(lane, batch, { messagesMax, ofLaneMax, bytesMax: settings.batchBytesMax });",
+        replace:
+          "takeFrom(lane, batch, { messagesMax, ofLaneMax, bytesMax: settings.batchBytesMax }); for (const entry of batch.entries.slice(-lane.inHand)) cursor.finish(entry);",
       },
     ],
     test: {
