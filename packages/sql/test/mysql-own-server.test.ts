@@ -163,6 +163,43 @@ describe.each(servers)("$name of our own", ({ name, start }) => {
     await letCommit(admin, name);
   });
 
+  // On a server of our own, for MySQL refuses everybody `information_schema.processlist` while such a statement runs, and tests look there.
+  test("a statement that is given up is ended, also while another session runs one with an emoji", async () => {
+    await admin.query("insert into shop.entry (id) values ('one'), ('two')");
+    const [holder, other] = [await connectAdmin(server.url), await connectAdmin(server.url)];
+    try {
+      await holder.query("begin");
+      await holder.query("select id from shop.entry where id = 'two' for update");
+      other.query(`select sleep(60), '${"😀".repeat(200)}'`).catch(() => undefined); // it is destroyed with the test
+      const isAsleep = async (): Promise<boolean> =>
+        ((await holder.query("show processlist"))[0] as { readonly Id: number; readonly State: string | null }[]).some(
+          ({ Id, State }) => Id === other.threadId && State === "User sleep",
+        );
+      await waitUntil(isAsleep, { what: "it runs" });
+      const outcome = await database.unitOfWork(
+        async (tx) => {
+          await tx.execute("update entry set at = utc_timestamp(6) where id = 'one'", []);
+          await tx.execute("update entry set at = utc_timestamp(6) where id = 'two'", []);
+        },
+        { operation, deadlineMs: 1_000 },
+      );
+      expect(outcome).toMatchObject({ kind: "rolledBack", error: { code: "WAYBILL_DEADLINE" } });
+      const isFree = async (): Promise<boolean> => {
+        const asked = holder.query("select id from shop.entry where id = 'one' for update nowait");
+        return asked.then(
+          () => true,
+          () => false,
+        );
+      };
+      // Without being killed it would wait for the second row, and keep the first, until the server's own limit.
+      await waitUntil(isFree, { what: "the first row is free", deadlineMs: 10_000 });
+    } finally {
+      await holder.query("rollback");
+      holder.destroy();
+      other.destroy();
+    }
+  });
+
   // MariaDB looks by itself whether the client is still there while it waits for this lock, and gives up if not.
   test.runIf(name === "mysql")("a COMMIT that is given up is not killed: what it began ends as the server decides", async () => {
     const outcome = await database.unitOfWork(

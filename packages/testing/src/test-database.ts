@@ -127,8 +127,9 @@ async function dropOnMysql(connection: Connection, name: string): Promise<void> 
   await connection.query("set session lock_wait_timeout = 2");
   const startedAt = performance.now();
   for (;;) {
-    const [sessions] = await connection.query("select id as id from information_schema.processlist where db = ?", [name]);
-    for (const { id } of sessions as { id: number }[]) await kill(connection, id);
+    // MySQL refuses `information_schema.processlist` while any session runs a statement with a character beyond the BMP.
+    const [sessions] = await connection.query("show processlist");
+    for (const { Id, db } of sessions as { Id: number; db: string | null }[]) if (db === name) await kill(connection, Id);
     try {
       await connection.query(`drop database if exists ${name}`);
       return;

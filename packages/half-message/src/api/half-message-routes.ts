@@ -73,7 +73,13 @@ export function halfMessageRoutes(options: HalfMessageOperationsOptions & { read
       },
     },
     { ...common, method: "POST", path: `${base}/{id}/extend`, scope: "decide", once: true, handle: extend },
-    { ...common, method: "POST", path: `${base}:batch`, scope: null, handle: halfMessageBatch(operations, options.load, writer.gather) },
+    {
+      ...common,
+      method: "POST",
+      path: `${base}:batch`,
+      scope: null,
+      handle: halfMessageBatch(operations, options.load, () => writer.gather()),
+    },
     {
       ...common,
       method: "GET",
