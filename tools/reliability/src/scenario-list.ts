@@ -18,6 +18,7 @@ import { openTransaction } from "./scenarios/r18-open-transaction.ts";
 import { cursorSave } from "./scenarios/r19-cursor-save.ts";
 import { newSubscription } from "./scenarios/r22-new-subscription.ts";
 import { statements } from "./scenarios/r25-statements.ts";
+import { hintsDead } from "./scenarios/r26-hints-dead.ts";
 import { pooler } from "./scenarios/r27-pooler.ts";
 import { notReady } from "./scenarios/r28-not-ready.ts";
 import { readOnly } from "./scenarios/r29-read-only.ts";
@@ -75,6 +76,7 @@ export const scenarios: readonly Scenario[] = [
   cursorSave,
   newSubscription,
   statements,
+  hintsDead,
   pooler,
   notReady,
   readOnly,
