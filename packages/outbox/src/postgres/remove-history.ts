@@ -45,6 +45,7 @@ const ledgerLockWaitMs = 10;
 const triesMax = 3;
 const betweenTriesMs = 100;
 const lockNotAvailable = "55P03";
+const undefinedTable = "42P01";
 
 /** Rows of the default partition are judged as if they lay in one of this many ids. */
 const defaultPartitionIds = 1_000_000n;
@@ -269,8 +270,11 @@ async function dropEmpty(upkeep: Upkeep, done: { dropped: number }): Promise<boo
       const text = dropEmptyPartition({ outbox: tables.outbox, streams: tables.stream }, leaf);
       await statements.execute(text, [], { deadlineMs: settings.deadlineMs });
     } catch (error) {
+      const sqlState = error instanceof Error ? sqlStateOf(error) : null;
       // Whether a partition that is empty is also dropped matters to nobody yet: next time.
-      if (error instanceof Error && sqlStateOf(error) === lockNotAvailable) return true;
+      if (sqlState === lockNotAvailable) return true;
+      // Another pass has dropped it since we looked.
+      if (sqlState === undefinedTable) continue;
       throw error;
     }
     done.dropped += 1;
